@@ -1,0 +1,67 @@
+import type { Log } from './log.ts'
+import type { Batch, OffsetRange, Task } from './values.ts'
+
+/** What an output promises when a task runs twice. See DESIGN.md, "Exactly-once". */
+export type Guarantee = 'exactly-once' | 'idempotent' | 'at-least-once'
+
+/** Whether slices of one partition must reach the sink one after another (`partition`) or may side by side (`none`). */
+export type Ordering = 'partition' | 'none'
+
+/** What a sink is told when it is prepared and opened. */
+export type SinkContext = {
+  readonly stream: string
+  /** The random id the store gave the stream: the witness that tells a replaced store from the one that was here before. */
+  readonly streamId: string
+  /** The output's name, part of every ledger key. */
+  readonly output: string
+  readonly signal: AbortSignal
+  readonly log: Log
+}
+
+/** What the driver says to an output after `begin` and before the first task, and after a takeover. Nothing older may write from then on. */
+export type FenceMark = {
+  readonly stream: string
+  readonly streamId: string
+  readonly output: string
+  readonly epoch: number
+  readonly owner: string
+  /** The batch whose tasks come next; the same as `lastComplete` where there is none. */
+  readonly lastBegun: number
+  readonly lastComplete: number
+}
+
+/** A batch as an output sees it when all its tasks are in. */
+export type CompletedBatch = Batch & { readonly stream: string; readonly output: string }
+
+/** What a transformation or an output that runs on the driver is told about the batch. */
+export type BatchContext = {
+  readonly stream: string
+  readonly id: number
+  readonly batchTime: number
+  readonly epoch: number
+  readonly ranges: readonly OffsetRange[]
+}
+
+/**
+ * Where rows go. `write` is called once an attempt of a task; `rows` are lazy, so a task found applied fetches nothing.
+ * A refused task never resolves: it throws, or its driver would commit a batch whose rows are nowhere.
+ */
+export interface Sink<in Row> {
+  /** Kind and target, such as `postgres:orders`: the output's name unless the job gives one. */
+  readonly name: string
+  readonly guarantee: Guarantee
+  readonly ordering: Ordering
+  /** On the driver, once a start: makes or checks the ledger, the folder, the rights. */
+  prepare?(context: SinkContext): Promise<void>
+  /** On each executor, once. */
+  open?(context: SinkContext): Promise<void>
+  /** On the driver, before each batch's tasks: raises the fence and is a barrier for older attempts. */
+  fence?(mark: FenceMark): Promise<void>
+  /** Whether the destination already has all of this task; then it is not read again. */
+  applied?(task: Task): Promise<boolean>
+  /** Resolves only when all rows of the task are in for good. */
+  write(task: Task, rows: AsyncIterable<readonly Row[]>, context: { readonly signal: AbortSignal; readonly log: Log }): Promise<void>
+  /** On the driver, when every task of the batch is in and before the store's commit. Idempotent. */
+  commitBatch?(batch: CompletedBatch): Promise<void>
+  close?(): Promise<void>
+}

@@ -1,0 +1,53 @@
+import type { OffsetRange, PartitionOffset, TopicPartition } from './values.ts'
+
+/** Which records are visible: all, or only those of committed transactions and of none. */
+export type Isolation = 'read_committed' | 'read_uncommitted'
+
+/** Where a stream begins in the topics it names, used only for partitions that the store has no offset for. */
+export type StartingOffsets =
+  | { readonly at: 'earliest' }
+  | { readonly at: 'latest' }
+  | { readonly at: 'committed'; readonly group: string }
+  | { readonly at: 'timestamp'; readonly timestamp: number; readonly noMatch?: 'fail' | 'latest' }
+  | { readonly at: 'exact'; readonly offsets: readonly PartitionOffset[] }
+  | {
+      readonly at: 'each'
+      readonly partitions: readonly (TopicPartition & {
+        readonly start: 'earliest' | 'latest' | { readonly offset: number } | { readonly timestamp: number }
+      })[]
+    }
+
+/** What every call that waits accepts. */
+export type CallOptions = { readonly signal?: AbortSignal | undefined }
+
+/**
+ * Where records come from. It knows offsets and reads ranges; it keeps no position, so any executor can read any range at any time.
+ * Making one connects nothing.
+ */
+export interface Source<out R> {
+  /** Every partition there is now, sorted by topic and partition. */
+  partitions(options?: CallOptions): Promise<TopicPartition[]>
+  /** The first offset that is still there, per partition. */
+  earliestOffsets(options?: CallOptions): Promise<PartitionOffset[]>
+  /** Where a read can go up to: the last stable offset under read_committed, the high watermark otherwise. */
+  latestOffsets(options?: CallOptions): Promise<PartitionOffset[]>
+  /** The first offset whose record's timestamp is at or after `timestamp` (ms); the latest offset where there is none. */
+  offsetsForTimestamp(timestamp: number, options?: CallOptions): Promise<PartitionOffset[]>
+  /** Exactly the records of the range, in offset order, in arrays of at most 4,096. `isolation` is the source's own unless a replay says another. */
+  read(range: OffsetRange, options?: CallOptions & { readonly isolation?: Isolation }): AsyncIterable<readonly R[]>
+  close(): Promise<void>
+
+  /** For messages, the intent and the UI: kind and target, without secrets. */
+  readonly name?: string
+  /** Where to begin where the store has no offset. @default { at: 'earliest' } */
+  readonly startingOffsets?: StartingOffsets
+  /** @default 'read_uncommitted' for a source without transactions */
+  readonly isolation?: Isolation
+  /** What a consumer group of Kafka has committed: for `{ at: 'committed' }`. */
+  committedOffsets?(group: string, options?: CallOptions): Promise<PartitionOffset[]>
+  /**
+   * Waits until some partition has something beyond `from`, without polling, and says how far those partitions reach now.
+   * May resolve empty after a while; the caller asks again.
+   */
+  awaitRecords?(from: readonly PartitionOffset[], options?: CallOptions): Promise<PartitionOffset[]>
+}
