@@ -10,7 +10,12 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: 'unit', include: ['test/{src,connectors,offsets,property,architecture}/**/*.test.ts'], pool: 'forks', testTimeout: 30_000 },
+        test: {
+          name: 'unit',
+          include: ['test/{src,connectors,offsets,property,architecture}/**/*.test.ts'],
+          pool: 'forks',
+          testTimeout: 30_000,
+        },
       },
       {
         resolve,

@@ -148,7 +148,7 @@ export class TimeoutError extends TidemarkError {
 
 /** Whether `error` is a Tidemark error of any copy of this package, and of `code` where one is given. */
 export function isTidemarkError(error: unknown, code?: ErrorCode): error is TidemarkError {
-  return error instanceof Error && BRAND in error && (code === undefined || (error as TidemarkError).code === code)
+  return error instanceof Error && BRAND in error && (code === undefined || (error as Error & { code?: unknown }).code === code)
 }
 
 /** Whether trying the same thing again may help. Errors of the job's own code never are. */

@@ -32,7 +32,12 @@ export type StreamState = {
 export type HistoryEntry = { readonly seq: number; readonly at: number; readonly epoch: number } & (
   | { readonly kind: 'start'; readonly offsets: readonly PartitionOffset[] }
   | { readonly kind: 'batch'; readonly batch: Batch }
-  | { readonly kind: 'reset'; readonly reason: string; readonly offsets: readonly PartitionOffset[]; readonly forgotten: readonly TopicPartition[] }
+  | {
+      readonly kind: 'reset'
+      readonly reason: string
+      readonly offsets: readonly PartitionOffset[]
+      readonly forgotten: readonly TopicPartition[]
+    }
   | { readonly kind: 'discard'; readonly reason: string; readonly batch: Batch }
 )
 

@@ -9,6 +9,9 @@ export interface Random {
 }
 
 export const systemRandom: Random = {
-  id: (digits = 16) => randomBytes(Math.ceil(digits / 2)).toString('hex').slice(0, digits),
+  id: (digits = 16) =>
+    randomBytes(Math.ceil(digits / 2))
+      .toString('hex')
+      .slice(0, digits),
   number: () => Math.random(),
 }
