@@ -20,6 +20,13 @@ export type StartingOffsets =
 /** What every call that waits accepts. */
 export type CallOptions = { readonly signal?: AbortSignal | undefined }
 
+export type ReadOptions = CallOptions & {
+  /** @default the source's own; a replay says the one its batch was begun with */
+  readonly isolation?: Isolation
+  /** Told of bytes as they arrive: a batch's weight, and the sign that a slow task still moves. */
+  readonly onBytes?: (bytes: number) => void
+}
+
 /**
  * Where records come from. It knows offsets and reads ranges; it keeps no position, so any executor can read any range at any time.
  * Making one connects nothing.
@@ -33,8 +40,8 @@ export interface Source<out R> {
   latestOffsets(options?: CallOptions): Promise<PartitionOffset[]>
   /** The first offset whose record's timestamp is at or after `timestamp` (ms); the latest offset where there is none. */
   offsetsForTimestamp(timestamp: number, options?: CallOptions): Promise<PartitionOffset[]>
-  /** Exactly the records of the range, in offset order, in arrays of at most 4,096. `isolation` is the source's own unless a replay says another. */
-  read(range: OffsetRange, options?: CallOptions & { readonly isolation?: Isolation }): AsyncIterable<readonly R[]>
+  /** Exactly the records of the range, in offset order, in arrays of at most 4,096. */
+  read(range: OffsetRange, options?: ReadOptions): AsyncIterable<readonly R[]>
   close(): Promise<void>
 
   /** For messages, the intent and the UI: kind and target, without secrets. */

@@ -1,0 +1,48 @@
+import type { Log } from './log.ts'
+import type { RunnableJob } from './runnable-job.ts'
+import type { Isolation } from './source.ts'
+import type { OffsetRange, Task } from './values.ts'
+
+/** The tasks of one range: they share one read. Plain data, like the tasks. */
+export type TaskGroup = {
+  readonly range: OffsetRange
+  readonly isolation: Isolation
+  /** How long an attempt may take from when it begins to run, ms. */
+  readonly timeoutMs: number
+  readonly tasks: readonly Task[]
+}
+
+/** What became of a task. Times are ms since the epoch by the executor's clock. */
+export type TaskResult = {
+  readonly task: Task
+  /** Whether the destination had it already, so that nothing was read or written. */
+  readonly alreadyApplied: boolean
+  /** Records read. Not `untilOffset − fromOffset`: compaction, aborts and markers leave gaps. */
+  readonly records: number
+  /** Rows that reached the output. */
+  readonly rows: number
+  /** Bytes fetched for the range, as they came over the wire. */
+  readonly bytes: number
+  readonly startTime: number
+  readonly endTime: number
+  /** The rows themselves, for an output that runs on the driver. */
+  readonly gathered?: readonly unknown[]
+}
+
+export type ExecutorContext = { readonly streamId: string; readonly log: Log; readonly signal: AbortSignal }
+
+/**
+ * Where tasks run. It keeps no truth: a task that is lost is given out again, to anybody, under a new attempt.
+ * An executor runs as many groups at a time as it has slots and queues the rest.
+ */
+export interface Executor {
+  readonly name: string
+  /** Opens what tasks need. Called once, before the first `run`. */
+  start(job: RunnableJob, context: ExecutorContext): Promise<void>
+  /**
+   * Runs the tasks of one range. Resolves when every task's rows are in, with the results in the tasks' order; rejects with the first error
+   * after the others were aborted and have ended. Errors keep class, code and fields.
+   */
+  run(group: TaskGroup, options: { readonly signal: AbortSignal }): Promise<readonly TaskResult[]>
+  close(): Promise<void>
+}

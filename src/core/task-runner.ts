@@ -1,0 +1,157 @@
+import { applyStages } from './apply-stages.ts'
+import type { Clock } from './clock.ts'
+import { ConfigError, JobError, TimeoutError } from './errors.ts'
+import type { TaskGroup, TaskResult } from './executor.ts'
+import type { Log } from './log.ts'
+import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.ts'
+import { shareRows } from './share-rows.ts'
+import { showRange, type Task } from './values.ts'
+
+export type RunnerContext = { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal }
+
+type Rows = AsyncIterable<readonly unknown[]>
+type Branch = { readonly task: Task; readonly output: RunnableOutput; readonly counts: Counts }
+type Counts = { rows: number; gathered: unknown[] | undefined }
+
+/**
+ * Runs the tasks of one range: asks each output whether it has the task already, reads the range once for those that do not, takes the rows
+ * through the stages (a shared prefix once) and gives them to the sinks. Every executor runs tasks through this.
+ *
+ * Rejects with the first error, after every sink has ended.
+ */
+export async function runTasks(job: RunnableJob, group: TaskGroup, context: RunnerContext): Promise<TaskResult[]> {
+  const deadline = new AbortController()
+  const timer = new AbortController()
+  context.clock.sleep(group.timeoutMs, timer.signal).then(
+    () => deadline.abort(tooLate(group)),
+    () => {},
+  )
+  try {
+    return await runInTime(job, group, { ...context, signal: AbortSignal.any([context.signal, deadline.signal]) })
+  } catch (error) {
+    throw deadline.signal.aborted && !context.signal.aborted ? deadline.signal.reason : error
+  } finally {
+    timer.abort()
+  }
+}
+
+function tooLate({ range, timeoutMs, tasks }: TaskGroup): TimeoutError {
+  const batchId = tasks[0]?.batchId
+  return new TimeoutError(
+    `Task ${showRange(range)} of batch ${batchId} did not end within taskTimeoutMs, ${timeoutMs} ms. Lower limits.maxRecordsPerTask or raise taskTimeoutMs.`,
+    { details: { ...range, batchId, timeoutMs } },
+  )
+}
+
+async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerContext): Promise<TaskResult[]> {
+  const startTime = context.clock.now()
+  const abort = new AbortController()
+  const signal = AbortSignal.any([context.signal, abort.signal])
+  signal.throwIfAborted()
+
+  const branches: Branch[] = []
+  for (const task of group.tasks) {
+    const output = job.outputs.get(task.output)
+    if (output === undefined) throw new JobError(`Task ${describe(task)} is for an output that the job does not have.`)
+    if (await output.sink.applied?.(task)) continue
+    branches.push({ task, output, counts: { rows: 0, gathered: output.gatherMaxRows === undefined ? undefined : [] } })
+  }
+
+  const read = { records: 0, bytes: 0 }
+  const source = branches[0]?.output.source
+  if (source !== undefined) {
+    const onBytes = (bytes: number) => {
+      read.bytes += bytes
+    }
+    const rows = countInto(source.read(group.range, { signal, isolation: group.isolation, onBytes }), read)
+    await runBranches(rows, branches, 0, { abort, signal, log: context.log })
+  }
+
+  const endTime = context.clock.now()
+  return group.tasks.map(task => {
+    const branch = branches.find(candidate => candidate.task === task)
+    if (branch === undefined) return { task, alreadyApplied: true, records: 0, rows: 0, bytes: 0, startTime, endTime }
+    const { rows, gathered } = branch.counts
+    return { task, alreadyApplied: false, ...read, rows, startTime, endTime, ...(gathered && { gathered }) }
+  })
+}
+
+type BranchContext = { readonly abort: AbortController; readonly signal: AbortSignal; readonly log: Log }
+
+/** Applies the stages that all branches have in common from `depth` on, then parts the rows where they fork. */
+async function runBranches(rows: Rows, branches: readonly Branch[], depth: number, context: BranchContext): Promise<void> {
+  const first = branches[0] as Branch
+  const { output: _output, attempt: _attempt, ...range } = first.task
+  let end = depth
+  while (end < first.output.stages.length && branches.every(({ output }) => output.stages[end] === first.output.stages[end])) end++
+  const staged = applyStages(rows, first.output.stages.slice(depth, end), range satisfies RangeContext)
+
+  if (branches.length === 1) return writeBranch(staged, first, context)
+  const forks = groupByStage(branches, end)
+  const shared = shareRows(staged, forks.length)
+  const ended = await Promise.allSettled(
+    forks.map(async (fork, at) => {
+      try {
+        // Several outputs that end at the same stage each get the rows as they are.
+        await runBranches(shared.branches[at] as Rows, fork, end, context)
+      } catch (error) {
+        context.abort.abort(error)
+        throw error
+      } finally {
+        // A sink that found its task applied, or failed, never asks again: the others must not wait for it.
+        shared.leave(at)
+      }
+    }),
+  )
+  const failed = ended.find(result => result.status === 'rejected')
+  // The first to fail aborted the others; what those threw is its echo.
+  if (failed) throw context.abort.signal.aborted ? context.abort.signal.reason : failed.reason
+}
+
+/** Branches that go on with the same stage stay together; those that end here part for good. */
+function groupByStage(branches: readonly Branch[], depth: number): Branch[][] {
+  const forks = new Map<unknown, Branch[]>()
+  for (const branch of branches) {
+    const key = branch.output.stages[depth] ?? branch
+    const fork = forks.get(key)
+    if (fork === undefined) forks.set(key, [branch])
+    else fork.push(branch)
+  }
+  return [...forks.values()]
+}
+
+async function writeBranch(rows: Rows, branch: Branch, { signal, log }: BranchContext): Promise<void> {
+  const { task, output, counts } = branch
+  await output.sink.write(task, countRows(rows, branch) as AsyncIterable<readonly never[]>, { signal, log })
+  if (counts.gathered && counts.gathered.length > (output.gatherMaxRows ?? 0)) throw tooManyRows(branch)
+}
+
+async function* countInto(rows: Rows, read: { records: number }): AsyncGenerator<readonly unknown[]> {
+  for await (const array of rows) {
+    read.records += array.length
+    yield array
+  }
+}
+
+async function* countRows(rows: Rows, branch: Branch): AsyncGenerator<readonly unknown[]> {
+  const { counts, output } = branch
+  for await (const array of rows) {
+    counts.rows += array.length
+    if (counts.gathered !== undefined) {
+      if (counts.rows > (output.gatherMaxRows ?? 0)) throw tooManyRows(branch)
+      for (const row of array) counts.gathered.push(row)
+    }
+    yield array
+  }
+}
+
+function tooManyRows({ task, output }: Branch): ConfigError {
+  return new ConfigError(
+    `Output ${output.name} gathers a batch's rows on the driver and takes at most ${output.gatherMaxRows}; ${showRange(task.range)} of batch ` +
+      `${task.batchId} has more. Lower limits.maxRecordsPerBatch, raise the output's maxRows, or use forEachRange, which gathers nothing.`,
+  )
+}
+
+function describe(task: Task): string {
+  return `${task.index} of batch ${task.batchId} (${showRange(task.range)}, output ${task.output})`
+}

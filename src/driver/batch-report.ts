@@ -1,0 +1,74 @@
+import type { Clock } from '../core/clock.ts'
+import type { BatchInfo, OutputOperationInfo } from '../core/events.ts'
+import type { TaskResult } from '../core/executor.ts'
+import type { Batch } from '../core/values.ts'
+import type { EventBus } from './event-bus.ts'
+
+/** Follows one batch and its outputs through their life and tells the listeners, in Spark's order and with Spark's fields. */
+export class BatchReport {
+  readonly #bus: EventBus
+  readonly #clock: Clock
+  #info: BatchInfo
+
+  /** `waitedMs` is how long the batch's tick had been due when it was planned; `lag` the records that stay behind after it. */
+  constructor(bus: EventBus, clock: Clock, batch: Batch, about: { isReplay: boolean; waitedMs: number; lag: number | undefined }) {
+    this.#bus = bus
+    this.#clock = clock
+    this.#info = {
+      id: batch.id,
+      batchTime: batch.batchTime,
+      ranges: batch.ranges,
+      isReplay: about.isReplay,
+      submissionTime: clock.now() - about.waitedMs,
+      ...(about.lag !== undefined && { lag: about.lag }),
+      outputOperations: [],
+    }
+    bus.emit({ type: 'batchSubmitted', batch: this.#info })
+  }
+
+  start(outputs: readonly string[]): void {
+    const processingStartTime = this.#clock.now()
+    const outputOperations = outputs.map((name, id): OutputOperationInfo => ({ id, name, startTime: processingStartTime }))
+    const schedulingDelay = processingStartTime - this.#info.submissionTime
+    this.#info = { ...this.#info, processingStartTime, schedulingDelay, outputOperations }
+    this.#bus.emit({ type: 'batchStarted', batch: this.#info })
+    for (const operation of outputOperations) this.#bus.emit({ type: 'outputOperationStarted', batchId: this.#info.id, operation })
+  }
+
+  /** Ends every output operation: with its rows, or all with the reason the batch failed. */
+  endOutputs(results: readonly TaskResult[], failureReason?: string): void {
+    const endTime = this.#clock.now()
+    const outputOperations = this.#info.outputOperations.map(operation => {
+      const rows = results.reduce((sum, result) => (result.task.output === operation.name ? sum + result.rows : sum), 0)
+      return { ...operation, endTime, rows, ...(failureReason !== undefined && { failureReason }) }
+    })
+    this.#info = { ...this.#info, outputOperations }
+    for (const operation of outputOperations) this.#bus.emit({ type: 'outputOperationCompleted', batchId: this.#info.id, operation })
+  }
+
+  complete(results: readonly TaskResult[]): BatchInfo {
+    const read = new Map(results.map(result => [result.task.index, result]))
+    // Tasks of one range share one read, so a range counts once; a range whose every task was applied already reads nothing.
+    for (const result of results) if (result.records > (read.get(result.task.index)?.records ?? 0)) read.set(result.task.index, result)
+    let numRecords = 0
+    let numBytes = 0
+    for (const result of read.values()) {
+      numRecords += result.records
+      numBytes += result.bytes
+    }
+    this.#info = { ...this.#ended(), numRecords, numBytes }
+    this.#bus.emit({ type: 'batchCompleted', batch: this.#info })
+    return this.#info
+  }
+
+  fail(error: unknown): void {
+    this.#bus.emit({ type: 'batchFailed', batch: this.#ended(), error })
+  }
+
+  #ended(): BatchInfo {
+    const processingEndTime = this.#clock.now()
+    const { submissionTime, processingStartTime = processingEndTime } = this.#info
+    const processingDelay = processingEndTime - processingStartTime
+    return { ...this.#info, processingEndTime, processingDelay, totalDelay: processingEndTime - submissionTime }
+  }
+}

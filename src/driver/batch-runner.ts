@@ -1,0 +1,115 @@
+import { errorMessage, isTidemarkError, JobError, TaskFailedError } from '../core/errors.ts'
+import type { BatchInfo } from '../core/events.ts'
+import type { TaskResult } from '../core/executor.ts'
+import type { Lease } from '../core/offset-store.ts'
+import type { Isolation } from '../core/source.ts'
+import type { Batch, OffsetRange } from '../core/values.ts'
+import { readFacts } from './batch-facts.ts'
+import { BatchReport } from './batch-report.ts'
+import type { Committer } from './committer.ts'
+import { dispatch } from './dispatcher.ts'
+import type { DriverJob } from './driver-job.ts'
+import type { EventBus } from './event-bus.ts'
+import { Stopped } from './stopped.ts'
+
+export type BatchRun = {
+  readonly isReplay: boolean
+  /** How long the tick had been due, ms. */
+  readonly waitedMs: number
+  /** Records behind after this batch; unknown for a replay. */
+  readonly lag: number | undefined
+}
+
+/** Takes one batch through its life: begin, fence, run, commit, tell. */
+export class BatchRunner {
+  readonly #job: DriverJob
+  readonly #lease: Lease
+  readonly #committer: Committer
+  readonly #bus: EventBus
+  readonly #signal: AbortSignal
+
+  constructor(job: DriverJob, lease: Lease, committer: Committer, bus: EventBus, signal: AbortSignal) {
+    this.#job = job
+    this.#lease = lease
+    this.#committer = committer
+    this.#bus = bus
+    this.#signal = signal
+  }
+
+  /** Refuses a begun batch that the job can no longer run: skipping its outputs would lose rows, and running others would not be a replay. */
+  checkReplay(batch: Batch): void {
+    const gone = readFacts(batch).outputs.filter(name => !this.#job.outputs.has(name))
+    if (gone.length === 0) return
+    throw new JobError(
+      `Batch ${batch.id} of stream ${this.#job.stream} is begun and not committed, and the job no longer has its ${plural('output', gone)} ` +
+        `${gone.join(', ')}. Put ${gone.length === 1 ? 'it' : 'them'} back, run the job until the batch is committed, then take ${gone.length === 1 ? 'it' : 'them'} out.`,
+      { details: { batchId: batch.id, outputs: gone } },
+    )
+  }
+
+  async run(batch: Batch, about: BatchRun): Promise<BatchInfo> {
+    const facts = readFacts(batch)
+    const { clock } = this.#job.world
+    const report = new BatchReport(this.#bus, clock, batch, about)
+    let results: readonly TaskResult[] = []
+    try {
+      if (!about.isReplay) await this.#committer.begin(batch)
+      await this.#committer.fence(facts.outputs, batch.id, batch.id - 1)
+      report.start(facts.outputs)
+      results = await dispatch(this.#job.executor, this.#job.world, {
+        job: this.#job,
+        batch,
+        epoch: this.#lease.epoch,
+        outputs: facts.outputs,
+        isolationOf: isolationByTopic(facts.isolation),
+        retryForMs: this.#job.options.retryForMs,
+        taskTimeoutMs: this.#job.options.taskTimeoutMs,
+        signal: this.#signal,
+        onTaskEnd: task => this.#bus.emit({ type: 'taskEnded', task }),
+      })
+      await this.#runBatchFunctions(batch, facts.outputs, results)
+      report.endOutputs(results)
+      await this.#committer.commit(batch, facts.outputs)
+    } catch (error) {
+      if (!(this.#signal.reason instanceof Stopped)) {
+        report.endOutputs(results, errorMessage(error))
+        report.fail(error)
+      }
+      throw error
+    }
+    return report.complete(results)
+  }
+
+  async #runBatchFunctions(batch: Batch, outputs: readonly string[], results: readonly TaskResult[]): Promise<void> {
+    for (const output of outputs) {
+      const call = this.#job.batchFunctions.get(output)
+      if (call === undefined) continue
+      const rows = gatheredRows(results, output)
+      const { id, batchTime, ranges } = batch
+      try {
+        await call(rows, { stream: this.#job.stream, id, batchTime, epoch: this.#lease.epoch, ranges })
+      } catch (error) {
+        if (isTidemarkError(error)) throw error
+        throw new TaskFailedError(`Output ${output} failed on batch ${id} (${rows.length} rows): ${errorMessage(error)}`, {
+          details: { batchId: id, output },
+          cause: error,
+        })
+      }
+    }
+  }
+}
+
+/** The rows of one output in the order of the batch's ranges. */
+function gatheredRows(results: readonly TaskResult[], output: string): readonly unknown[] {
+  const own = results.filter(result => result.task.output === output).sort((a, b) => a.task.index - b.task.index)
+  return own.length === 1 ? (own[0]?.gathered ?? []) : own.flatMap(result => result.gathered ?? [])
+}
+
+function isolationByTopic(isolation: Isolation | { readonly [topic: string]: Isolation }): (range: OffsetRange) => Isolation {
+  if (typeof isolation === 'string') return () => isolation
+  return range => isolation[range.topic] ?? 'read_committed'
+}
+
+function plural(noun: string, of: readonly unknown[]): string {
+  return of.length === 1 ? noun : `${noun}s`
+}

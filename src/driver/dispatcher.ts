@@ -1,0 +1,93 @@
+import { errorMessage, isTidemarkError, TaskFailedError } from '../core/errors.ts'
+import type { TaskInfo } from '../core/events.ts'
+import type { Executor, TaskGroup, TaskResult } from '../core/executor.ts'
+import type { RunnableJob } from '../core/runnable-job.ts'
+import type { Isolation } from '../core/source.ts'
+import { type Batch, type OffsetRange, partitionKey, showRange, type Task } from '../core/values.ts'
+import type { World } from './driver-job.ts'
+import { retrying } from './retry.ts'
+
+export type DispatchRequest = {
+  readonly job: RunnableJob
+  readonly batch: Batch
+  /** The lease's epoch: a replayed batch runs under the new one. */
+  readonly epoch: number
+  readonly outputs: readonly string[]
+  readonly isolationOf: (range: OffsetRange) => Isolation
+  readonly retryForMs: number
+  readonly taskTimeoutMs: number
+  readonly signal: AbortSignal
+  readonly onTaskEnd: (task: TaskInfo) => void
+}
+
+/**
+ * Gives every task of a batch to the executor, again under a new attempt where it failed in a way that may pass. Resolves when all are in;
+ * rejects with the first failure after all others were aborted and have ended.
+ */
+export async function dispatch(executor: Executor, world: World, request: DispatchRequest): Promise<TaskResult[]> {
+  const abort = new AbortController()
+  const signal = AbortSignal.any([request.signal, abort.signal])
+  const inOrder = request.outputs.some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
+  const previous = new Map<string, Promise<unknown>>()
+
+  const groups = request.batch.ranges.map(async (range, index) => {
+    const key = partitionKey(range)
+    const before = inOrder ? previous.get(key) : undefined
+    const run = (async () => {
+      // Slices of one partition go one after another into an output that needs their order.
+      if (before !== undefined) await before
+      return runGroup(executor, world, request, range, index, signal)
+    })()
+    previous.set(key, run)
+    try {
+      return await run
+    } catch (error) {
+      abort.abort(error)
+      throw error
+    }
+  })
+  const ended = await Promise.allSettled(groups)
+  if (request.signal.aborted) throw request.signal.reason
+  // The first failure aborted the others; what those threw is its echo.
+  if (abort.signal.aborted) throw abort.signal.reason
+  return ended.flatMap(result => (result.status === 'fulfilled' ? result.value : []))
+}
+
+async function runGroup(
+  executor: Executor,
+  world: World,
+  request: DispatchRequest,
+  range: OffsetRange,
+  index: number,
+  signal: AbortSignal,
+): Promise<readonly TaskResult[]> {
+  const { job, batch, epoch, outputs, onTaskEnd } = request
+  return retrying(world, { forMs: request.retryForMs, signal }, async number => {
+    const attempt = `${epoch}-${batch.id}-${index}-${number}-${world.random.id(8)}`
+    const tasks = outputs.map(
+      (output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }),
+    )
+    const group: TaskGroup = { range, isolation: request.isolationOf(range), timeoutMs: request.taskTimeoutMs, tasks }
+    const startTime = world.clock.now()
+    try {
+      const results = await executor.run(group, { signal })
+      for (const { task, ...result } of results) onTaskEnd({ task, status: 'completed', ...result })
+      return results
+    } catch (error) {
+      const failure = explainFailure(error, batch, range)
+      const ended = { status: 'failed', willRetry: failure.retryable, startTime, endTime: world.clock.now(), error: failure } as const
+      // A task that was told to stop has not failed.
+      if (!signal.aborted) for (const task of tasks) onTaskEnd({ task, ...ended })
+      throw failure
+    }
+  })
+}
+
+/** Our own errors say enough; anything else was thrown by the output's or the job's own code, and is told with where it happened. */
+function explainFailure(error: unknown, batch: Batch, range: OffsetRange): { retryable: boolean } & Error {
+  if (isTidemarkError(error)) return error
+  return new TaskFailedError(`Task ${showRange(range)} of batch ${batch.id} failed: ${errorMessage(error)}`, {
+    details: { ...range, batchId: batch.id },
+    cause: error,
+  })
+}

@@ -1,0 +1,284 @@
+import { isTidemarkError, TidemarkError } from '../core/errors.ts'
+import type { Lease } from '../core/offset-store.ts'
+import { type Batch, type OffsetRange, type PartitionOffset, partitionKey } from '../core/values.ts'
+import type { BatchFacts } from './batch-facts.ts'
+import { type BatchRun, BatchRunner } from './batch-runner.ts'
+import { Committer } from './committer.ts'
+import type { DriverJob, Until } from './driver-job.ts'
+import { EventBus } from './event-bus.ts'
+import { Gate } from './gate.ts'
+import { acquireLease, LeaseKeeper } from './lease-keeper.ts'
+import { logEvents } from './log-events.ts'
+import { PidRateEstimator } from './pid-rate-estimator.ts'
+import { Planner } from './planner.ts'
+import { RecordWaiter } from './record-waiter.ts'
+import { retrying } from './retry.ts'
+import { Scheduler } from './scheduler.ts'
+import { release, retain } from './shared-resources.ts'
+import { resolveStartingPoints } from './starting-points.ts'
+import { Stopped } from './stopped.ts'
+
+export type DriveOptions = {
+  /** Where the run ends by itself. @default it goes on until it is stopped */
+  readonly until?: Until
+  /** Take the lease over from a live owner, which then stops with `FencedError`. @default false: stand by until it ends */
+  readonly steal?: boolean
+}
+
+/** What a run did. */
+export type RunSummary = { readonly reason: 'done' | 'stopped'; readonly batches: number; readonly records: number }
+
+/** Drives one run of a stream: takes the lease, replays what was begun, and then plans, runs and commits batch after batch. */
+export class Driver {
+  /** Resolves when the lease is held and everything is open, or when it stands by. Rejects where the start fails. */
+  readonly started: Promise<void>
+  /** Resolves when the run has ended and everything is closed; rejects with what ended it. */
+  readonly done: Promise<RunSummary>
+
+  readonly #job: DriverJob
+  readonly #options: DriveOptions
+  readonly #bus: EventBus
+  readonly #planner: Planner
+  readonly #waiter: RecordWaiter
+  readonly #estimator: PidRateEstimator | undefined
+  readonly #gate = new Gate()
+  /** Asked to end after the batch in hand. */
+  readonly #stopping = new AbortController()
+  /** Cannot go on, or must not: everything under way is cancelled. */
+  readonly #aborting = new AbortController()
+  readonly #stopSignal = AbortSignal.any([this.#stopping.signal, this.#aborting.signal])
+  readonly #ready = Promise.withResolvers<void>()
+  readonly #committed = new Map<string, PartitionOffset>()
+  #lastBatchId = 0
+  #rate: number | undefined
+  #isRed = false
+  #batches = 0
+  #records = 0
+
+  constructor(job: DriverJob, options: DriveOptions) {
+    const { world, sources } = job
+    const { limits, batchIntervalMs, backpressure } = job.options
+    this.#job = job
+    this.#options = options
+    this.#bus = new EventBus(job.stream, world.clock, job.log, [logEvents(job.log), ...job.listeners])
+    this.#planner = new Planner(sources, limits, batchIntervalMs, world)
+    this.#waiter = new RecordWaiter(this.#planner, world, batchIntervalMs)
+    this.#estimator = backpressure === 'off' ? undefined : new PidRateEstimator({ batchIntervalMs, ...backpressure.pid })
+    this.started = this.#ready.promise
+    this.done = this.#run()
+    // Who awaits `started` hears of a failed start there; `done` must not be an unhandled rejection beside it.
+    this.done.catch(error => this.#ready.reject(error))
+    this.started.catch(() => {})
+  }
+
+  /** Ends the run after the batch in hand; with `now`, at once, and the batch stays begun. Resolves when it has ended, however it did. */
+  async stop({ now = false }: { readonly now?: boolean } = {}): Promise<void> {
+    this.#stopping.abort(new Stopped('stopped'))
+    if (now) this.#aborting.abort(new Stopped('aborted'))
+    await this.done.catch(() => {})
+  }
+
+  /** Begins no further batch until `resume`. The lease is kept. */
+  pause(): void {
+    this.#gate.close()
+  }
+
+  resume(): void {
+    this.#gate.open()
+  }
+
+  async #run(): Promise<RunSummary> {
+    const { store, sources, outputs } = this.#job
+    const resources = [store, ...sources.map(({ source }) => source), ...[...outputs.values()].map(({ sink }) => sink)]
+    for (const resource of resources) retain(resource)
+    let keeper: LeaseKeeper | undefined
+    let failure: unknown
+    let reason: 'done' | 'stopped' = 'done'
+    try {
+      keeper = new LeaseKeeper(store, await this.#acquire(), this.#job.world, {
+        onLost: error => this.#aborting.abort(error),
+        onTrouble: error => this.#tellTrouble(error),
+      })
+      await this.#live(keeper.lease)
+    } catch (error) {
+      // What is cancelled fails in its own ways; why it was cancelled is what counts.
+      const cause = this.#aborting.signal.aborted ? this.#aborting.signal.reason : error
+      if (cause instanceof Stopped) reason = 'stopped'
+      else failure = cause
+    }
+    // The lease ends last: while another driver may begin, nothing of this one is still open.
+    for (const close of [
+      () => this.#job.executor.close(),
+      ...resources.slice(1).map(it => () => release(it)),
+      () => keeper?.end(),
+      () => release(store),
+    ]) {
+      try {
+        await close()
+      } catch (error) {
+        this.#tellTrouble(error)
+      }
+    }
+    if (failure !== undefined) {
+      if (isTidemarkError(failure)) this.#bus.emit({ type: 'error', error: failure, fatal: true })
+      this.#bus.emit({ type: 'streamStopped', reason: 'failed', error: failure })
+      throw failure
+    }
+    this.#bus.emit({ type: 'streamStopped', reason: this.#aborting.signal.aborted ? 'aborted' : reason })
+    this.#ready.resolve()
+    return { reason, batches: this.#batches, records: this.#records }
+  }
+
+  async #acquire(): Promise<Lease> {
+    const { stream, store, options, world } = this.#job
+    const request = { stream, owner: options.owner, ttlMs: options.leaseTtlMs, steal: this.#options.steal ?? false }
+    return acquireLease(store, request, world, {
+      signal: this.#stopSignal,
+      onHeld: error => {
+        this.#bus.emit({ type: 'standingBy', reason: error.message })
+        this.#ready.resolve()
+      },
+    })
+  }
+
+  async #live(lease: Lease): Promise<void> {
+    const { stream, store, options, outputs, executor, log, world, guarantee } = this.#job
+    const signal = this.#aborting.signal
+    const state = await store.read(stream, { signal })
+    for (const position of state.offsets) this.#committed.set(partitionKey(position), position)
+    this.#lastBatchId = state.lastBatchId
+
+    const committer = new Committer(store, lease, this.#job, world, {
+      forMs: options.retryForMs,
+      signal,
+      onRetry: error => this.#tellOutage(error),
+    })
+    const runner = new BatchRunner(this.#job, lease, committer, this.#bus, signal)
+    if (state.pending !== undefined) runner.checkReplay(state.pending)
+    await this.#planner.look({ signal })
+    if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
+    for (const { name, sink } of outputs.values()) await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log })
+    await executor.start(this.#job, { streamId: lease.streamId, log, signal })
+    const names = [...outputs.keys()]
+    await committer.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId)
+
+    this.#bus.emit({
+      type: 'streamStarted',
+      epoch: lease.epoch,
+      owner: lease.owner,
+      guarantee,
+      outputs: names,
+      ...(state.pending !== undefined && { pendingBatchId: state.pending.id }),
+    })
+    this.#ready.resolve()
+    if (state.pending !== undefined) await this.#runBatch(runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
+
+    const scheduler = new Scheduler(world.clock, options.batchIntervalMs, state.pending?.batchTime)
+    while (true) {
+      await this.#gate.pass(this.#stopSignal)
+      const waitedMs = await scheduler.nextTick(this.#stopSignal)
+      const { ranges, lag } = await this.#plan(lease)
+      if (ranges.length === 0) {
+        if (this.#planner.isDone(this.#committed)) return
+        await this.#outlast(() => this.#waiter.wait(this.#committed, this.#stopSignal))
+        scheduler.skipMissed()
+        continue
+      }
+      const batch = this.#newBatch(lease, ranges, scheduler.batchTime())
+      await this.#runBatch(runner, batch, { isReplay: false, waitedMs, lag })
+    }
+  }
+
+  /** Looks at the sources, gives every new partition a durable starting point, and plans. */
+  async #plan(lease: Lease): Promise<{ ranges: OffsetRange[]; lag: number }> {
+    return this.#outlast(async () => {
+      await this.#waiter.look(this.#stopSignal)
+      await this.#startPartitions(lease)
+      return this.#planner.plan(this.#committed, this.#rate)
+    })
+  }
+
+  /**
+   * Writes starting points before anything is read. Otherwise: `latest`, a partition that stays idle, a restart, and what was written in
+   * between is skipped.
+   */
+  async #startPartitions(lease: Lease): Promise<void> {
+    const fresh = this.#planner.withoutOffset(this.#committed)
+    if (fresh.size === 0) return
+    const knownTopics = new Set(Array.from(this.#committed.values(), position => position.topic))
+    const points: PartitionOffset[] = []
+    for (const [source, partitions] of fresh) {
+      points.push(...(await resolveStartingPoints(source, partitions, knownTopics, { signal: this.#stopSignal })))
+    }
+    if (points.length === 0) return
+    await this.#job.store.reset(lease, points, { reason: 'start', signal: this.#aborting.signal })
+    for (const point of points) this.#committed.set(partitionKey(point), point)
+    this.#bus.emit({ type: 'partitionsStarted', offsets: points })
+  }
+
+  #newBatch(lease: Lease, ranges: readonly OffsetRange[], batchTime: number): Batch {
+    const { outputs, hash } = this.#job
+    const facts: BatchFacts = { v: 1, outputs: [...outputs.keys()], isolation: this.#planner.isolationOf(ranges), job: hash }
+    return { id: this.#lastBatchId + 1, batchTime, epoch: lease.epoch, ranges, facts }
+  }
+
+  async #runBatch(runner: BatchRunner, batch: Batch, about: BatchRun): Promise<void> {
+    const info = await runner.run(batch, about)
+    for (const { topic, partition, untilOffset, topicId, leaderEpoch } of batch.ranges) {
+      const position = {
+        topic,
+        partition,
+        offset: untilOffset,
+        ...(topicId !== undefined && { topicId }),
+        ...(leaderEpoch !== undefined && { leaderEpoch }),
+      }
+      this.#committed.set(partitionKey(position), position)
+    }
+    this.#lastBatchId = batch.id
+    this.#batches += 1
+    this.#records += info.numRecords ?? 0
+    this.#tellGreen()
+    const {
+      processingEndTime: time = 0,
+      processingDelay: processingDelayMs = 0,
+      schedulingDelay: schedulingDelayMs = 0,
+      numRecords: records = 0,
+    } = info
+    this.#rate = this.#estimator?.compute({ time, records, processingDelayMs, schedulingDelayMs }) ?? this.#rate
+  }
+
+  /** Once running, an outage is waited out with health red, as long as `retry.forMs` says. */
+  async #outlast<T>(call: () => Promise<T>): Promise<T> {
+    const options = {
+      forMs: this.#job.options.retryForMs,
+      signal: this.#stopSignal,
+      onRetry: (error: TidemarkError) => this.#tellOutage(error),
+    }
+    try {
+      const result = await retrying(this.#job.world, options, call)
+      this.#tellGreen()
+      return result
+    } catch (error) {
+      this.#stopSignal.throwIfAborted()
+      throw error
+    }
+  }
+
+  #tellOutage(error: TidemarkError): void {
+    this.#bus.emit({ type: 'error', error, fatal: false })
+    if (this.#isRed) return
+    this.#isRed = true
+    this.#bus.emit({ type: 'health', status: 'red', reason: error.message })
+  }
+
+  #tellGreen(): void {
+    if (!this.#isRed) return
+    this.#isRed = false
+    this.#bus.emit({ type: 'health', status: 'green' })
+  }
+
+  #tellTrouble(error: unknown): void {
+    const told = isTidemarkError(error) ? error : new TidemarkError('CONNECTION', String(error), { cause: error })
+    this.#bus.emit({ type: 'error', error: told, fatal: false })
+  }
+}

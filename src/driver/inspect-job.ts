@@ -1,0 +1,75 @@
+import type { PartitionOffset } from '../core/values.ts'
+import { type Batch, comparePartitions, type OffsetRange, partitionKey, type TopicPartition } from '../core/values.ts'
+import type { DriverJob } from './driver-job.ts'
+import { Planner } from './planner.ts'
+import { resolveStartingPoints } from './starting-points.ts'
+
+/** Where a stream stands in one partition. Offsets are undefined where the store or Kafka has none. */
+export type PartitionStanding = TopicPartition & {
+  readonly committed: number | undefined
+  readonly earliest: number | undefined
+  readonly latest: number | undefined
+  readonly lag: number | undefined
+}
+
+/** Where a stream stands and what its next batch would be. */
+export type NextBatch = {
+  readonly stream: string
+  readonly streamId: string | undefined
+  readonly epoch: number
+  readonly lastBatchId: number
+  /** Begun and not committed: it runs first, as it is. */
+  readonly pending: Batch | undefined
+  /** The next batch's id and ranges by what is there now; no ranges where there is nothing to read. */
+  readonly next: { readonly id: number; readonly ranges: readonly OffsetRange[]; readonly lagAfter: number }
+  readonly partitions: readonly PartitionStanding[]
+}
+
+/** Looks at store and sources without a lease and without writing: what `tidemark plan` and `tidemark offsets show` print. */
+export async function inspectJob(job: DriverJob, signal: AbortSignal): Promise<NextBatch> {
+  const { stream, store, sources, options, world } = job
+  const state = await store.read(stream, { signal })
+  const planner = new Planner(sources, options.limits, options.batchIntervalMs, world)
+  await planner.look({ signal })
+  const committed = new Map(state.offsets.map(position => [partitionKey(position), position]))
+  const standings = await standing(job, committed, signal)
+
+  // What a start would do: finish the pending batch, then give every new partition a starting point.
+  const positions = new Map(committed)
+  for (const { topic, partition, untilOffset } of state.pending?.ranges ?? []) {
+    const position = { topic, partition, offset: untilOffset }
+    positions.set(partitionKey(position), position)
+  }
+  const knownTopics = new Set(state.offsets.map(position => position.topic))
+  for (const [source, partitions] of planner.withoutOffset(positions)) {
+    for (const point of await resolveStartingPoints(source, partitions, knownTopics, { signal })) positions.set(partitionKey(point), point)
+  }
+  const { ranges, lag } = planner.plan(positions, undefined)
+  return {
+    stream,
+    streamId: state.streamId,
+    epoch: state.epoch,
+    lastBatchId: state.lastBatchId,
+    pending: state.pending,
+    next: { id: (state.pending?.id ?? state.lastBatchId) + 1, ranges, lagAfter: lag },
+    partitions: standings,
+  }
+}
+
+async function standing(
+  { sources }: DriverJob,
+  committed: ReadonlyMap<string, PartitionOffset>,
+  signal: AbortSignal,
+): Promise<PartitionStanding[]> {
+  const byKey = (offsets: readonly PartitionOffset[]) => new Map(offsets.map(at => [partitionKey(at), at]))
+  const earliest = byKey((await Promise.all(sources.map(({ source }) => source.earliestOffsets({ signal })))).flat())
+  const latest = byKey((await Promise.all(sources.map(({ source }) => source.latestOffsets({ signal })))).flat())
+  const all = new Map<string, TopicPartition>([...committed, ...latest])
+  return Array.from(all, ([key, { topic, partition }]) => {
+    const position = committed.get(key)?.offset
+    const end = latest.get(key)?.offset
+    const first = earliest.get(key)?.offset
+    const behind = end === undefined ? undefined : Math.max(0, end - (position ?? first ?? end))
+    return { topic, partition, committed: position, earliest: first, latest: end, lag: behind }
+  }).sort(comparePartitions)
+}

@@ -1,0 +1,63 @@
+import { errorMessage } from '../core/errors.ts'
+import type { Listener } from '../core/events.ts'
+import type { Log } from '../core/log.ts'
+
+/** A listener that writes the log: one line a batch, and one for every change of the stream. */
+export function logEvents(log: Log): Listener {
+  return event => {
+    const { stream } = event
+    switch (event.type) {
+      case 'streamStarted': {
+        const { epoch, guarantee, outputs, pendingBatchId } = event
+        log.info({ stream, epoch, guarantee, outputs, pendingBatchId }, 'stream started')
+        return
+      }
+      case 'standingBy':
+        log.info({ stream }, `standing by: ${event.reason}`)
+        return
+      case 'partitionsStarted':
+        log.info({ stream, offsets: event.offsets.map(at => `${at.topic}/${at.partition}@${at.offset}`) }, 'starting points written')
+        return
+      case 'batchCompleted': {
+        const { id, isReplay, numRecords, numBytes, lag, schedulingDelay, processingDelay, totalDelay, ranges } = event.batch
+        const fields = {
+          stream,
+          batch: id,
+          replay: isReplay || undefined,
+          ranges: ranges.length,
+          records: numRecords,
+          bytes: numBytes,
+          lag,
+        }
+        log.info({ ...fields, schedulingDelay, processingDelay, totalDelay }, 'batch completed')
+        return
+      }
+      case 'batchFailed':
+        log.error({ stream, batch: event.batch.id, err: event.error }, `batch ${event.batch.id} failed: ${errorMessage(event.error)}`)
+        return
+      case 'taskEnded':
+        if (event.task.status === 'failed') {
+          const { task, willRetry, error } = event.task
+          log.warn({ stream, batch: task.batchId, task: task.index, willRetry, err: error }, `task failed: ${errorMessage(error)}`)
+        }
+        return
+      case 'error':
+        log[event.fatal ? 'error' : 'warn']({ stream, code: event.error.code, err: event.error }, event.error.message)
+        return
+      case 'health':
+        if (event.status === 'red') log.warn({ stream }, `health is red: ${event.reason}`)
+        else log.info({ stream }, 'health is green')
+        return
+      case 'streamStopped':
+        log.info({ stream, reason: event.reason }, 'stream stopped')
+        return
+      case 'batchSubmitted':
+      case 'batchStarted':
+      case 'outputOperationStarted':
+      case 'outputOperationCompleted':
+        return
+      default:
+        event satisfies never
+    }
+  }
+}

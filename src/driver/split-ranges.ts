@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { ConfigError } from '../core/errors.ts'
+import { type OffsetRange, partitionKey, showPartition } from '../core/values.ts'
+import { parseOptions } from '../util/parse-options.ts'
+
+/** How a batch's ranges become tasks. */
+export type SplitOptions = {
+  /** About how many tasks a batch should have at least: large ranges are cut up, rounding decides the rest. @default one task a range */
+  readonly minTasks?: number | undefined
+  /** No task covers more offsets than this. @default no limit */
+  readonly maxRecordsPerTask?: number | undefined
+}
+
+const settings = z.strictObject({
+  minTasks: z.int().min(1).optional().describe('a whole number of tasks, 1 or more; leave it out for one task a range'),
+  maxRecordsPerTask: z.int().min(1).optional().describe('a whole number of records, 1 or more; leave it out for no limit'),
+})
+
+/**
+ * Cuts ranges into the slices that are a batch's tasks, so that a hot partition can use more than one core. Slices tile their range, keep its
+ * topic id and leader epoch, and come in the order of the ranges given; empty and inverted ranges are dropped.
+ *
+ * The same numbers as Spark's `KafkaOffsetRangeCalculator`: `maxRecordsPerTask` (`maxRecordsPerPartition`) first, then `minTasks`
+ * (`minPartitions`) on what that gave. Throws `ConfigError` for options and offsets that are no whole numbers.
+ */
+export function splitRanges(ranges: readonly OffsetRange[], options: SplitOptions): OffsetRange[] {
+  const { minTasks, maxRecordsPerTask } = parseOptions(settings, options, 'splitRanges')
+  const pieces = ranges
+    .filter(hasRecords)
+    .flatMap(range => cut(range, maxRecordsPerTask === undefined ? 1 : size(range) / maxRecordsPerTask))
+  if (minTasks === undefined || pieces.length >= minTasks) return pieces
+  return spread(pieces, minTasks)
+}
+
+/** Cuts the large pieces in proportion, once the small ones that stay whole and their share of `minTasks` are out of the sum. */
+function spread(pieces: readonly OffsetRange[], minTasks: number): OffsetRange[] {
+  const total = totalSize(pieces)
+  const whole = pieces.filter(piece => partsOf(piece, total, minTasks) === 1)
+  // Spark judges by partition: one slice that stays whole keeps every slice of its partition whole.
+  const wholePartitions = new Set(whole.map(partitionKey))
+  const left = total - totalSize(whole)
+  const tasksLeft = Math.max(minTasks - whole.length, 1)
+  return pieces.flatMap(piece => (wholePartitions.has(partitionKey(piece)) ? [piece] : cut(piece, partsOf(piece, left, tasksLeft))))
+}
+
+function partsOf(range: OffsetRange, total: number, tasks: number): number {
+  return Math.max(Math.round((size(range) / total) * tasks), 1)
+}
+
+/** `parts` (rounded up) slices that differ by at most one record, the longer ones last; fewer where there are fewer records. */
+function cut(range: OffsetRange, parts: number): OffsetRange[] {
+  const count = Math.ceil(parts)
+  if (count <= 1) return [range]
+  const slices: OffsetRange[] = []
+  let fromOffset = range.fromOffset
+  for (let slice = 0; slice < count; slice++) {
+    const untilOffset = fromOffset + Math.floor((range.untilOffset - fromOffset) / (count - slice))
+    if (untilOffset > fromOffset) slices.push({ ...range, fromOffset, untilOffset })
+    fromOffset = untilOffset
+  }
+  return slices
+}
+
+function size(range: OffsetRange): number {
+  return range.untilOffset - range.fromOffset
+}
+
+function totalSize(ranges: readonly OffsetRange[]): number {
+  return ranges.reduce((sum, range) => sum + size(range), 0)
+}
+
+function hasRecords(range: OffsetRange): boolean {
+  for (const offset of [range.fromOffset, range.untilOffset]) {
+    if (!Number.isSafeInteger(offset) || offset < 0) {
+      throw new ConfigError(
+        `splitRanges: ${showPartition(range)} [${range.fromOffset}, ${range.untilOffset}) has offset ${offset}: expected a safe integer, 0 or more`,
+      )
+    }
+  }
+  return range.untilOffset > range.fromOffset
+}

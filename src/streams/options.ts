@@ -1,0 +1,164 @@
+import { hostname } from 'node:os'
+import { z } from 'zod'
+import type { Listener } from '../core/events.ts'
+import type { Executor } from '../core/executor.ts'
+import type { Log } from '../core/log.ts'
+import type { OffsetStore } from '../core/offset-store.ts'
+import { systemRandom } from '../core/random.ts'
+import type { Guarantee } from '../core/sink.ts'
+import type { TopicPartition } from '../core/values.ts'
+import type { DriverOptions } from '../driver/driver-job.ts'
+import { parseOptions } from '../util/parse-options.ts'
+
+/** A rate in records a second: one for all partitions, or a function of the partition. */
+export type PartitionRate = number | ((partition: TopicPartition) => number)
+
+/** How much a batch may hold. Records are counted as offsets, as Spark counts them. */
+export type LimitOptions = {
+  /** Spark's `maxOffsetsPerTrigger`, shared among partitions by lag. @default 500_000 */
+  readonly maxRecordsPerBatch?: number
+  /** Spark's `spark.streaming.kafka.maxRatePerPartition`, records a second. @default unlimited */
+  readonly maxRatePerPartition?: PartitionRate
+  /** Spark's `spark.streaming.kafka.minRatePerPartition`: records a batch that each lagging partition gets at least. @default 1 */
+  readonly minRatePerPartition?: PartitionRate
+  /** Records a second until back-pressure has an estimate. @default none */
+  readonly initialRate?: number
+  /** Splits large ranges until a batch has about this many tasks (Spark's `minPartitions`). @default one a partition */
+  readonly minTasks?: number
+  /** Splits ranges of more records than this. @default not split */
+  readonly maxRecordsPerTask?: number
+}
+
+/** The weights of Spark's PID rate estimator. */
+export type PidWeights = {
+  /** @default 1 */
+  readonly proportional?: number
+  /** @default 0.2 */
+  readonly integral?: number
+  /** @default 0 */
+  readonly derivative?: number
+  /** Records a second that the estimate never goes below. @default 100 */
+  readonly minRate?: number
+}
+
+/** What a stream is made of beside its flow. Only `name` is required; `offsets` too when it is started from code. */
+export type StreamOptions = {
+  /** Names the stream in its store and in every ledger. Any non-empty text; renaming a stream starts it anew. */
+  readonly name: string
+  /** Where committed offsets live. The CLI brings SQLite in `<job>.offsets.db` where a job has none. */
+  readonly offsets?: OffsetStore
+  /** From one batch to the next, ms; 0 runs one as soon as there is something. @default 1000 */
+  readonly batchIntervalMs?: number
+  readonly limits?: LimitOptions
+  /** Fits the batch's size to what the outputs take. @default 'off' */
+  readonly backpressure?: 'off' | { readonly pid: PidWeights }
+  /** Refuses to start with an output that promises less. @default none demanded */
+  readonly guarantee?: Guarantee
+  /** Where tasks run. @default inProcess() */
+  readonly executor?: Executor
+  /** How long failures that may pass (connections, elections) are tried again, ms. @default 300_000 */
+  readonly retry?: { readonly forMs?: number }
+  /** How long one attempt of a task may run, ms. @default 600_000 */
+  readonly taskTimeoutMs?: number
+  /** How long after a driver's death another may take over, ms. @default 10_000 */
+  readonly leaseTtlMs?: number
+  /** Names this start of the driver. @default host:pid:random */
+  readonly owner?: string
+  /** Told of everything that happens; see {@link StreamEvent}. */
+  readonly listeners?: readonly Listener[]
+  /** A pino logger or its like. @default pino to stderr, one line a batch */
+  readonly log?: Log
+}
+
+const wholeFrom = (least: number, unit: string) =>
+  z
+    .number({ error: `a whole number of ${unit} from ${least}` })
+    .int()
+    .min(least, { error: `a whole number of ${unit} from ${least}` })
+
+const rate = z.union([z.number().nonnegative(), z.custom<(partition: TopicPartition) => number>(value => typeof value === 'function')], {
+  error: 'records a second from 0, or a function of the partition that gives them',
+})
+
+const object = <T>(accepted: string, methods: readonly string[]) =>
+  z.custom<T>(
+    value => typeof value === 'object' && value !== null && methods.every(method => typeof Reflect.get(value, method) === 'function'),
+    { error: accepted },
+  )
+
+const weight = z.number().nonnegative({ error: 'a number from 0' })
+
+const schema = z.strictObject({
+  name: z.string().min(1, { error: 'the name of the stream, a non-empty text' }),
+  offsets: object<OffsetStore>("an offset store, such as sqliteOffsets({ path }) of 'tidemark/offsets/sqlite'", [
+    'acquire',
+    'begin',
+    'commit',
+  ]).optional(),
+  batchIntervalMs: wholeFrom(0, 'milliseconds').default(1000),
+  limits: z
+    .strictObject({
+      maxRecordsPerBatch: wholeFrom(1, 'records').default(500_000),
+      maxRatePerPartition: rate.optional(),
+      minRatePerPartition: rate.optional(),
+      initialRate: z.number().nonnegative({ error: 'records a second from 0' }).optional(),
+      minTasks: wholeFrom(1, 'tasks').optional(),
+      maxRecordsPerTask: wholeFrom(1, 'records').optional(),
+    })
+    .prefault({}),
+  backpressure: z
+    .union(
+      [
+        z.literal('off'),
+        z.strictObject({
+          pid: z.strictObject({
+            proportional: weight.default(1),
+            integral: weight.default(0.2),
+            derivative: weight.default(0),
+            minRate: z.number().positive({ error: 'records a second above 0' }).default(100),
+          }),
+        }),
+      ],
+      { error: "'off' or { pid: { proportional?, integral?, derivative?, minRate? } }" },
+    )
+    .default('off'),
+  guarantee: z
+    .enum(['exactly-once', 'idempotent', 'at-least-once'], { error: "'exactly-once', 'idempotent' or 'at-least-once'" })
+    .optional(),
+  executor: object<Executor>('an executor, such as inProcess({ concurrency: 4 })', ['start', 'run', 'close']).optional(),
+  retry: z.strictObject({ forMs: wholeFrom(0, 'milliseconds').default(300_000) }).prefault({}),
+  taskTimeoutMs: wholeFrom(1, 'milliseconds').default(600_000),
+  leaseTtlMs: wholeFrom(100, 'milliseconds').default(10_000),
+  owner: z.string().min(1, { error: 'a non-empty text that no other driver of the stream uses' }).optional(),
+  listeners: z.array(z.custom<Listener>(value => typeof value === 'function', { error: 'a function that takes an event' })).default([]),
+  log: object<Log>('a logger with debug, info, warn and error, such as a pino logger', ['debug', 'info', 'warn', 'error']).optional(),
+})
+
+/** A stream's options with every default in. */
+export type CompleteOptions = {
+  readonly name: string
+  readonly offsets: OffsetStore | undefined
+  readonly guarantee: Guarantee | undefined
+  readonly executor: Executor | undefined
+  readonly listeners: readonly Listener[]
+  readonly log: Log | undefined
+  /** A start without an owner of its own gets one. */
+  readonly driver: () => DriverOptions
+}
+
+/** Checks and completes a stream's options. @throws ConfigError listing every mistake with its path */
+export function completeOptions(options: StreamOptions): CompleteOptions {
+  const { name, offsets, guarantee, executor, listeners, log, ...rest } = parseOptions(schema, options, 'stream')
+  const { batchIntervalMs, limits, backpressure, retry, taskTimeoutMs, leaseTtlMs } = rest
+  const { maxRecordsPerBatch, maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask } = limits
+  const driver = (): DriverOptions => ({
+    batchIntervalMs,
+    limits: { maxRecordsPerBatch, maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask },
+    backpressure,
+    retryForMs: retry.forMs,
+    taskTimeoutMs,
+    leaseTtlMs,
+    owner: rest.owner ?? `${hostname()}:${process.pid}:${systemRandom.id(8)}`,
+  })
+  return { name, offsets, guarantee, executor, listeners, log, driver }
+}
