@@ -113,8 +113,13 @@ export function sameBatch(a: Batch, b: Batch): boolean {
 
 /** A copy that shares nothing with `value`, which is plain data. Throws `ConfigError` where it is not. */
 export function copyJson<T>(value: T): T {
+  return JSON.parse(writeJson(value))
+}
+
+/** The text of plain data. Throws `ConfigError` for what has none, such as a bigint or a cycle. */
+export function writeJson(value: unknown): string {
   try {
-    return JSON.parse(JSON.stringify(value))
+    return JSON.stringify(value)
   } catch (cause) {
     throw new ConfigError(`A store keeps plain data only: ${String(cause)}`, { cause })
   }

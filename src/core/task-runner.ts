@@ -122,6 +122,8 @@ function groupByStage(branches: readonly Branch[], depth: number): Branch[][] {
 
 async function writeBranch(rows: Rows, branch: Branch, { signal, log }: BranchContext): Promise<void> {
   const { task, output, counts } = branch
+  // A sink that only listens for the abort would wait for ever for one that has been.
+  signal.throwIfAborted()
   await output.sink.write(task, countRows(rows, branch) as AsyncIterable<readonly never[]>, { signal, log })
   if (counts.gathered && counts.gathered.length > (output.gatherMaxRows ?? 0)) throw tooManyRows(branch)
 }

@@ -174,7 +174,7 @@ export class Driver {
     if (state.pending !== undefined) await this.#runBatch(runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
 
     const scheduler = new Scheduler(world.clock, options.batchIntervalMs, state.pending?.batchTime)
-    while (true) {
+    while (!this.#planner.isDone(this.#committed)) {
       await this.#gate.pass(this.#stopSignal)
       const waitedMs = await scheduler.nextTick(this.#stopSignal)
       const { ranges, lag } = await this.#plan(lease)

@@ -95,7 +95,7 @@ export class Planner {
   /** Whether the run's bounds are reached. False while it has none. */
   isDone(committed: ReadonlyMap<string, PartitionOffset>): boolean {
     if (this.#bounds === undefined) return false
-    for (const [key, offset] of this.#bounds) if ((committed.get(key)?.offset ?? 0) < offset) return false
+    for (const [key, offset] of this.#bounds) if ((committed.get(key)?.offset ?? -1) < offset) return false
     return true
   }
 

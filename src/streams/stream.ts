@@ -54,6 +54,8 @@ export interface StreamJob {
 export type JobInternals = {
   readonly name: string
   readonly offsets: OffsetStore | undefined
+  /** Whether the job brings a log of its own. */
+  readonly hasLog: boolean
   readonly inspect: (options: { readonly offsets?: OffsetStore; readonly signal: AbortSignal }) => Promise<NextBatch>
   readonly close: (offsets?: OffsetStore) => Promise<void>
 }
@@ -83,6 +85,7 @@ class Job implements StreamJob {
     const internals: JobInternals = {
       name: options.name,
       offsets: options.offsets,
+      hasLog: options.log !== undefined,
       inspect: ({ offsets, signal }) => inspectJob(this.#compile({ ...(offsets && { offsets }) }), signal),
       close: async offsets => {
         const { sources, store } = this.#compile({ ...(offsets && { offsets }) })

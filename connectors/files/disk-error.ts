@@ -1,0 +1,56 @@
+import { AuthError, ConfigError, errorMessage, TidemarkError } from '../../src/core/errors.ts'
+
+/** Runs one call to the file system and gives its failure a sentence: `action` and `path` say what was tried. */
+export async function onDisk<T>(action: string, path: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (error) {
+    throw toDiskError(error, action, path)
+  }
+}
+
+/** The error's code (`ENOENT`, …) where it is one of the file system's. */
+export function diskErrorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+function toDiskError(error: unknown, action: string, path: string): TidemarkError {
+  const code = diskErrorCode(error)
+  const failed = `Cannot ${action} ${path}`
+  const options = { details: { path, code }, cause: error }
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new TidemarkError('TASK_FAILED', `${failed}: the disk is full (${code}). Free some space or raise the quota.`, {
+        ...options,
+        retryable: true,
+      })
+    case 'EMFILE':
+    case 'ENFILE':
+      return new TidemarkError('TASK_FAILED', `${failed}: too many files are open (${code}). Raise the limit (ulimit -n).`, {
+        ...options,
+        retryable: true,
+      })
+    case 'EROFS':
+      return new ConfigError(
+        `${failed}: the file system is mounted read-only (EROFS). Mount it writable or use another directory.`,
+        options,
+      )
+    case 'EACCES':
+    case 'EPERM':
+      return new AuthError(
+        `${failed}: this process may not (${code}). Give its user the right to write there, or use another directory.`,
+        options,
+      )
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return new ConfigError(`${failed}: a part of the path is a file (${code}). Remove it or use another directory.`, options)
+    case 'ENAMETOOLONG':
+      return new ConfigError(
+        `${failed}: the name is too long for the file system (ENAMETOOLONG). Use a shorter directory or topic name.`,
+        options,
+      )
+    default:
+      return new TidemarkError('TASK_FAILED', `${failed}: ${errorMessage(error)}. See to the disk or the mount, then start again.`, options)
+  }
+}

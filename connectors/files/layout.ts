@@ -1,0 +1,55 @@
+import { join } from 'node:path'
+import type { OffsetRange, Task } from '../../src/core/values.ts'
+import { escapeName } from './escape-name.ts'
+
+/** The folder inside an output's directory that holds what is not data. No topic's folder has this name: a leading `_` is escaped. */
+const PRIVATE_FOLDER = '_tidemark'
+/** As many as the largest safe integer has, so that names sort as their offsets do. */
+const OFFSET_DIGITS = 16
+const FILE_NAME = /^(\d{16})-(\d{16})-b(\d+)\.jsonl$/
+const ATTEMPT_NAME = /^e(\d+)-/
+
+/** What the name of a data file says. */
+export type FileName = Pick<OffsetRange, 'fromOffset' | 'untilOffset'> & { readonly batchId: number }
+
+/** The folder of one partition. */
+export function partitionFolder(directory: string, range: OffsetRange): string {
+  return join(directory, escapeName(range.topic), String(range.partition))
+}
+
+/** The one name of a task's rows: range and batch, so that a second time gives the same file. */
+export function dataFile(directory: string, task: Task): string {
+  const { fromOffset, untilOffset } = task.range
+  return join(partitionFolder(directory, task.range), `${pad(fromOffset)}-${pad(untilOffset)}-b${task.batchId}.jsonl`)
+}
+
+/** What a file in a partition's folder holds by its name; undefined for a file that is not ours. */
+export function parseFileName(name: string): FileName | undefined {
+  const match = FILE_NAME.exec(name)
+  return match ? { fromOffset: Number(match[1]), untilOffset: Number(match[2]), batchId: Number(match[3]) } : undefined
+}
+
+/** Where attempts write before they are renamed: the same file system as the data. */
+export function attemptsFolder(directory: string): string {
+  return join(directory, PRIVATE_FOLDER, 'attempts')
+}
+
+/** The file of one attempt, named by its epoch first, so that a fence can tell the old ones. */
+export function attemptFile(directory: string, task: Task): string {
+  return join(attemptsFolder(directory), `e${task.epoch}-b${task.batchId}-${task.index}-${escapeName(task.attempt)}.tmp`)
+}
+
+/** The epoch of an attempt's file; undefined for a file that is not ours. */
+export function attemptEpoch(name: string): number | undefined {
+  const match = ATTEMPT_NAME.exec(name)
+  return match ? Number(match[1]) : undefined
+}
+
+/** The file that says whose directory this is. */
+export function markerFile(directory: string): string {
+  return join(directory, PRIVATE_FOLDER, 'output.json')
+}
+
+function pad(offset: number): string {
+  return String(offset).padStart(OFFSET_DIGITS, '0')
+}

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises'
+import { ConflictError, FencedError, UnsupportedError } from '../../src/core/errors.ts'
+import type { FenceMark, SinkContext } from '../../src/core/sink.ts'
+import type { Task } from '../../src/core/values.ts'
+import { diskErrorCode, onDisk } from './disk-error.ts'
+import { replaceFile } from './durable-disk.ts'
+import { markerFile } from './layout.ts'
+
+/** Whose directory this is, and the newest epoch that was here: what the directory knows against the offset store. */
+export type Marker = {
+  readonly v: 1
+  readonly stream: string
+  readonly streamId: string
+  readonly output: string
+  /** 0 and an empty owner before the first fence. */
+  readonly epoch: number
+  readonly owner: string
+}
+
+type Claim = Pick<SinkContext, 'stream' | 'streamId' | 'output'>
+
+/** The directory's marker; undefined where it has none. */
+export async function readMarker(directory: string): Promise<Marker | undefined> {
+  const path = markerFile(directory)
+  const text = await onDisk('read', path, async () => {
+    try {
+      return await readFile(path, 'utf8')
+    } catch (error) {
+      if (diskErrorCode(error) === 'ENOENT') return undefined
+      throw error
+    }
+  })
+  return text === undefined ? undefined : parseMarker(text, path)
+}
+
+/** Writes the marker so that a crash leaves the old one or the new one. `nonce` keeps two writers' files aside apart. */
+export async function writeMarker(directory: string, marker: Marker, nonce: string): Promise<void> {
+  const path = markerFile(directory)
+  await replaceFile(path, `${JSON.stringify(marker)}\n`, `${path}.${nonce}.tmp`)
+}
+
+/** Throws `ConflictError` where the directory belongs to another stream or output, whose files this one would overwrite or mix with its own. */
+export function checkClaim(directory: string, marker: Marker, claim: Claim): void {
+  const details = { directory, marker, claim }
+  const path = markerFile(directory)
+  if (marker.streamId !== claim.streamId) {
+    throw new ConflictError(
+      `${directory} holds the files of stream ${marker.stream} with id ${marker.streamId}; this is stream ${claim.stream} with id ` +
+        `${claim.streamId}. Either the offset store was replaced, or two streams share this directory. Use another directory, restore the ` +
+        `store, or, after having looked, move the files away and remove ${path}.`,
+      { details },
+    )
+  }
+  if (marker.output !== claim.output) {
+    throw new ConflictError(
+      `${directory} holds the files of output ${marker.output} of stream ${marker.stream}; this is its output ${claim.output}. Two outputs in ` +
+        `one directory would overwrite each other's files. Give each its own; if the output was only renamed, remove ${path}.`,
+      { details },
+    )
+  }
+}
+
+/**
+ * Judges a new lease by what the directory knows: it must not be older than the one that was here last, nor the same epoch in other hands.
+ * Throws `FencedError` or `ConflictError`.
+ */
+export function checkEpoch(directory: string, marker: Marker, mark: FenceMark): void {
+  const details = { directory, marker, epoch: mark.epoch, owner: mark.owner }
+  const path = markerFile(directory)
+  if (marker.epoch > mark.epoch) {
+    throw new FencedError(
+      `${directory} was written to by epoch ${marker.epoch} of stream ${mark.stream} (${marker.owner}); this driver has epoch ${mark.epoch}. ` +
+        `Another driver took over, and this one stops. If there is none, the offset store was rolled back: restore it, or, after having ` +
+        `looked, remove ${path}.`,
+      { details },
+    )
+  }
+  if (marker.epoch === mark.epoch && marker.owner !== mark.owner) {
+    throw new ConflictError(
+      `Epoch ${mark.epoch} of stream ${mark.stream} was granted twice: to ${marker.owner}, which wrote to ${directory}, and to ${mark.owner}. ` +
+        `The offset store lost a write. Stop both, restore the store, or, after having looked, remove ${path}.`,
+      { details },
+    )
+  }
+}
+
+/** Throws `FencedError` where a newer epoch has been in the directory: this attempt's driver was replaced. */
+export function checkNotFenced(directory: string, marker: Marker | undefined, task: Task): void {
+  if (marker === undefined || marker.epoch <= task.epoch) return
+  throw new FencedError(
+    `Task ${task.index} of batch ${task.batchId} of stream ${task.stream} carries epoch ${task.epoch}; ${directory} is at ${marker.epoch}. ` +
+      'Another driver took over and runs the task again; this attempt wrote nothing.',
+    { details: { directory, epoch: task.epoch, fencedBy: marker.epoch, batchId: task.batchId, index: task.index } },
+  )
+}
+
+function parseMarker(text: string, path: string): Marker {
+  let marker: Partial<Marker> & { v?: unknown }
+  try {
+    marker = JSON.parse(text)
+    if (typeof marker.streamId !== 'string' || typeof marker.output !== 'string' || typeof marker.epoch !== 'number')
+      throw new Error('no marker')
+  } catch (error) {
+    throw new ConflictError(`${path} is not what Tidemark wrote. Look at it, and remove it if the directory belongs to this output.`, {
+      details: { path },
+      cause: error,
+    })
+  }
+  if (marker.v !== 1) {
+    throw new UnsupportedError(
+      `${path} has version ${String(marker.v)}, and this Tidemark knows 1. Use the version that wrote it, or a newer one.`,
+      {
+        details: { path, version: marker.v },
+      },
+    )
+  }
+  return marker as Marker
+}

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { addOffsetsCommand } from './offsets-command.ts'
+import { addPlanCommand } from './plan-command.ts'
+import { reportFailure } from './report-failure.ts'
+import { addRunCommand } from './run-command.ts'
+
+const EXAMPLES = `
+Examples:
+  tidemark run orders.ts                  run until stopped; Ctrl-C finishes the batch in hand, a second one stops at once
+  tidemark run orders.ts --until latest   run up to what is there now, then exit
+  tidemark plan orders.ts                 what the next batch would be; touches nothing
+  tidemark offsets show orders.ts         committed, earliest and latest offsets, lag, the begun batch
+
+Exit codes: 0 done or stopped, 1 failed, 2 usage, configuration or job, 3 data loss, 4 fenced or lease held, 130 stopped by a second Ctrl-C.`
+
+/** The command line: parses `argv`, runs the command and sets the exit code. Results go to stdout, log and progress to stderr. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('tidemark')
+    .description('Kafka direct streams: deterministic offset ranges, exact replay, nothing lost and nothing doubled.')
+    .version(ownVersion())
+    .addHelpText('after', EXAMPLES)
+    .exitOverride()
+    .showHelpAfterError('(tidemark --help shows the commands and examples)')
+  addRunCommand(program)
+  addPlanCommand(program)
+  addOffsetsCommand(program)
+  try {
+    await program.parseAsync(argv)
+  } catch (error) {
+    // Commander has already said what was wrong with the call.
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
+    else process.exitCode = reportFailure(error)
+  }
+}
+
+/** By the package's own name, for the sources and what is built of them lie at different depths. */
+function ownVersion(): string {
+  const packageJson: { version: string } = JSON.parse(readFileSync(new URL(import.meta.resolve('tidemark/package.json')), 'utf8'))
+  return packageJson.version
+}

@@ -1,0 +1,22 @@
+import type { NextBatch } from '../driver/inspect-job.ts'
+import { type LoadedJob, loadJob } from './load-job.ts'
+import { openStore } from './open-store.ts'
+
+/** Options that every command which looks at a job has. */
+export type InspectOptions = { readonly store?: string; readonly json?: boolean }
+
+/** Loads a job and looks at where it stands, without a lease and without writing; everything is closed when `use` returns. */
+export async function withInspection(
+  path: string,
+  options: InspectOptions,
+  use: (found: NextBatch, loaded: LoadedJob) => void,
+): Promise<void> {
+  const loaded = await loadJob(path)
+  const store = await openStore(loaded, options.store)
+  const offsets = store === undefined ? {} : { offsets: store }
+  try {
+    use(await loaded.internals.inspect({ ...offsets, signal: AbortSignal.timeout(60_000) }), loaded)
+  } finally {
+    await loaded.internals.close(store)
+  }
+}
