@@ -54,6 +54,11 @@ export function defineHistoryTests(test: DefineTest): void {
       seen.push(seq)
     }
     assert.deepEqual(seen, ids.toReversed())
+    const page = await historyOf(other, stream, { before: 140, limit: 100 })
+    assert.deepEqual(
+      page.map(({ seq }) => seq),
+      ids.slice(39, 139).toReversed(),
+    )
   })
 
   test('a stream that the store has never seen has no history', async ({ other, stream }) => {

@@ -1,0 +1,23 @@
+import { decodeFetchResponse, encodeFetchRequest, FETCH } from '../protocol/fetch.ts'
+import { decodeListOffsetsResponse, encodeListOffsetsRequest, LIST_OFFSETS } from '../protocol/list-offsets.ts'
+import { decodeMetadataResponse, encodeMetadataRequest, METADATA } from '../protocol/metadata.ts'
+import {
+  decodeOffsetForLeaderEpochResponse,
+  encodeOffsetForLeaderEpochRequest,
+  OFFSET_FOR_LEADER_EPOCH,
+} from '../protocol/offset-for-leader-epoch.ts'
+
+/** The requests of the read path, each with the oldest version that is of use: Kafka 2.1 has them all. */
+export const METADATA_CALL = { api: METADATA, floor: 7, encode: encodeMetadataRequest, decode: decodeMetadataResponse }
+export const LIST_OFFSETS_CALL = { api: LIST_OFFSETS, floor: 4, encode: encodeListOffsetsRequest, decode: decodeListOffsetsResponse }
+/** Below 10 a broker refuses to send zstd. */
+export const FETCH_CALL = { api: FETCH, floor: 10, encode: encodeFetchRequest, decode: decodeFetchResponse }
+export const LEADER_EPOCH_CALL = {
+  api: OFFSET_FOR_LEADER_EPOCH,
+  floor: 2,
+  encode: encodeOffsetForLeaderEpochRequest,
+  decode: decodeOffsetForLeaderEpochResponse,
+}
+
+/** How long a broker may take to answer anything that it need not wait for, ms. */
+export const REQUEST_TIMEOUT_MS = 30_000

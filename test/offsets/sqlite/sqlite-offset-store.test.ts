@@ -1,0 +1,17 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'vitest'
+import { sqliteOffsets } from '../../../offsets/sqlite/index.ts'
+import { offsetStoreContract } from '../../../src/testing/index.ts'
+
+offsetStoreContract({
+  describe,
+  test,
+  open: async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tidemark-sqlite-'))
+    const path = join(folder, 'new', 'offsets.db')
+    const open = () => sqliteOffsets({ path })
+    return { store: open(), another: async () => open(), close: () => rm(folder, { recursive: true }) }
+  },
+})
