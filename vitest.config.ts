@@ -12,7 +12,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'unit',
-          include: ['test/{src,connectors,offsets,property,architecture}/**/*.test.ts'],
+          include: ['test/{src,connectors,offsets,scripts,property,architecture}/**/*.test.ts'],
           pool: 'forks',
           testTimeout: 30_000,
         },

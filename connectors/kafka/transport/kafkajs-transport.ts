@@ -1,4 +1,4 @@
-import { type Kafka, type KafkaConfig, Kafka as KafkajsClient, logLevel } from 'kafkajs'
+import { type Kafka, type KafkaConfig, Kafka as KafkajsClient, logLevel, type SASLOptions } from 'kafkajs'
 import { explainConnectError } from './explain-connect-error.ts'
 import { type AuthenticatedSocket, type BrokerAddress, type KafkaTransport, showAddress } from './kafka-transport.ts'
 import { createCluster, firstConnection, type KafkajsCluster, type KafkajsConnectionPool, takeSocket } from './kafkajs-internals.ts'
@@ -8,7 +8,10 @@ export type KafkajsInput = KafkaConfig | Kafka
 
 /** The client itself. One made here says nothing by itself: what fails is told by our own errors. */
 export function kafkajsClient(input: KafkajsInput): Kafka {
-  return isClient(input) ? input : new KafkajsClient({ logLevel: logLevel.NOTHING, ...input })
+  if (isClient(input)) return input
+  // A copy: kafkajs leaves the authenticator it makes, password included, in the object it is given.
+  const { sasl, ...config } = input
+  return new KafkajsClient({ logLevel: logLevel.NOTHING, ...config, ...(sasl && { sasl: { ...sasl } as SASLOptions }) })
 }
 
 function isClient(input: KafkajsInput): input is Kafka {

@@ -1,0 +1,10 @@
+/**
+ * Kafka as a source, read by offset ranges over connections that kafkajs opens.
+ *
+ *     import { json, kafkaSource } from 'tidemark/kafka'
+ */
+export { type DecodedRecordBatches, type DecodeRecordBatchesOptions, decodeRecordBatches } from './decode-record-batches.ts'
+export type { KafkaSourceOptions } from './options.ts'
+export type { KafkaHeader, KafkaRecord } from './record.ts'
+export { kafkaSource } from './source/kafka-source.ts'
+export { hasValue, json, type RecordWithValue, text } from './values.ts'

@@ -1,0 +1,139 @@
+import type { Kafka } from 'kafkajs'
+import { ConfigError, ConnectionError } from '../../../src/core/errors.ts'
+import type { CallOptions, Isolation, ReadOptions, Source, StartingOffsets } from '../../../src/core/source.ts'
+import {
+  comparePartitions,
+  type OffsetRange,
+  type PartitionOffset,
+  partitionKey,
+  showRange,
+  type TopicPartition,
+} from '../../../src/core/values.ts'
+import { listOffsets } from '../cluster/list-offsets.ts'
+import { type CompleteKafkaSourceOptions, completeOptions, type KafkaSourceOptions } from '../options.ts'
+import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
+import type { KafkaRecord } from '../record.ts'
+import { KafkajsTransport, kafkajsClient } from '../transport/kafkajs-transport.ts'
+import { readRange } from './read-range.ts'
+import { Session } from './session.ts'
+
+/** How many bootstrap addresses to try where the configuration does not list them. */
+const UNLISTED_BOOTSTRAPS = 3
+
+/**
+ * Reads topics of a Kafka cluster by offset ranges: no consumer group, no position kept, any range at any time. Connects when it is first
+ * asked something; closed, it opens again when it is asked again.
+ *
+ *     kafkaSource({ kafka: { brokers: ['localhost:9092'] }, topics: ['orders'], startingOffsets: { at: 'earliest' } })
+ *
+ * @throws ConfigError listing every option that is wrong
+ */
+export function kafkaSource(options: KafkaSourceOptions): Source<KafkaRecord> {
+  return new KafkaSource(completeOptions(options))
+}
+
+class KafkaSource implements Source<KafkaRecord> {
+  readonly name: string
+  readonly startingOffsets: StartingOffsets
+  readonly isolation: Isolation
+  readonly #options: CompleteKafkaSourceOptions
+  #kafka: Kafka | undefined
+  #session: Session | undefined
+
+  constructor(options: CompleteKafkaSourceOptions) {
+    const { topics, startingOffsets, isolation } = options
+    this.name = `kafka:${topics instanceof RegExp ? String(topics) : topics.join(',')}`
+    this.startingOffsets = startingOffsets
+    this.isolation = isolation
+    this.#options = options
+  }
+
+  async partitions({ signal }: CallOptions = {}): Promise<TopicPartition[]> {
+    const view = await this.#open().metadata.view(this.#open().signalOf(signal))
+    const all = Array.from(view.topics, ([topic, { leaders }]) => Array.from(leaders.keys(), partition => ({ topic, partition })))
+    return all.flat().sort(comparePartitions)
+  }
+
+  async earliestOffsets(options?: CallOptions): Promise<PartitionOffset[]> {
+    return this.#list(LIST_OFFSETS_AT.earliest, options)
+  }
+
+  async latestOffsets(options?: CallOptions): Promise<PartitionOffset[]> {
+    return this.#list(LIST_OFFSETS_AT.latest, options)
+  }
+
+  async offsetsForTimestamp(timestamp: number, options?: CallOptions): Promise<PartitionOffset[]> {
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
+      throw new ConfigError(`offsetsForTimestamp takes milliseconds since 1970, and got ${timestamp}.`)
+    }
+    const found = await this.#list(timestamp, options)
+    if (found.every(({ offset }) => offset >= 0)) return found
+    const latest = new Map((await this.latestOffsets(options)).map(end => [partitionKey(end), end]))
+    return found.map(at => (at.offset >= 0 ? at : (latest.get(partitionKey(at)) ?? at)))
+  }
+
+  /** What a consumer group has committed for these topics, as kafkajs' admin client tells it. */
+  async committedOffsets(group: string, options: CallOptions = {}): Promise<PartitionOffset[]> {
+    const partitions = await this.partitions(options)
+    const admin = this.#client().admin()
+    try {
+      await admin.connect()
+      const topics = [...new Set(partitions.map(({ topic }) => topic))]
+      const fetched = await admin.fetchOffsets({ groupId: group, topics })
+      return fetched.flatMap(({ topic, partitions: own }) =>
+        own.flatMap(({ partition, offset }) => (Number(offset) < 0 ? [] : [{ topic, partition, offset: Number(offset) }])),
+      )
+    } catch (cause) {
+      throw new ConnectionError(`The offsets of group ${group} could not be read: ${cause instanceof Error ? cause.message : cause}`, {
+        cause,
+      })
+    } finally {
+      await admin.disconnect().catch(() => {})
+    }
+  }
+
+  async awaitRecords(from: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<PartitionOffset[]> {
+    const session = this.#open()
+    return session.watch.wait(from, session.signalOf(signal))
+  }
+
+  read(range: OffsetRange, options: ReadOptions = {}): AsyncGenerator<readonly KafkaRecord[]> {
+    const { fromOffset, untilOffset } = range
+    if (!Number.isSafeInteger(fromOffset) || !Number.isSafeInteger(untilOffset) || fromOffset < 0 || fromOffset > untilOffset) {
+      throw new ConfigError(
+        `${showRange(range)} is no range: offsets are whole numbers from 0 to 2^53 - 1, and the first is not above the last.`,
+      )
+    }
+    return readRange(this.#open(), range, options)
+  }
+
+  async close(): Promise<void> {
+    this.#session?.close(new ConnectionError(`${this.name} was closed.`, { retryable: false }))
+    this.#session = undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #list(timestamp: number, { signal }: CallOptions = {}): Promise<PartitionOffset[]> {
+    const session = this.#open()
+    const partitions = await this.partitions({ signal })
+    return listOffsets(session, partitions, { timestamp, isolation: this.isolation, signal: session.signalOf(signal) })
+  }
+
+  #client(): Kafka {
+    this.#kafka ??= kafkajsClient(this.#options.kafka)
+    return this.#kafka
+  }
+
+  #open(): Session {
+    if (this.#session === undefined) {
+      const { kafka } = this.#options
+      const listed = 'brokers' in kafka && Array.isArray(kafka.brokers) ? kafka.brokers : undefined
+      const transport = new KafkajsTransport(this.#client(), listed?.join(',') ?? 'the cluster')
+      this.#session = new Session(this.#options, transport, listed?.length ?? UNLISTED_BOOTSTRAPS)
+    }
+    return this.#session
+  }
+}

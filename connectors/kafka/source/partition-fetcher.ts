@@ -1,0 +1,251 @@
+import { DataLossError, isRetryable, isTidemarkError, TimeoutError } from '../../../src/core/errors.ts'
+import type { Isolation } from '../../../src/core/source.ts'
+import { type OffsetRange, showPartition, showRange } from '../../../src/core/values.ts'
+import { backOff } from '../cluster/back-off.ts'
+import type { BrokerClient } from '../cluster/broker-client.ts'
+import { FETCH_CALL, LEADER_EPOCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
+import { errorOfCode, reactionTo, showErrorCode } from '../cluster/kafka-errors.ts'
+import { listOffsets } from '../cluster/list-offsets.ts'
+import type { Leader, TopicView } from '../cluster/metadata-cache.ts'
+import { FETCH_BY_TOPIC_ID, type FetchPartition, type FetchResponse } from '../protocol/fetch.ts'
+import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
+import { type BrokerAddress, showAddress } from '../transport/kafka-transport.ts'
+import type { Session } from './session.ts'
+
+/** How long a broker may hold a fetch back while there is nothing, ms. Planned ranges are there, so this is the exception. */
+const MAX_WAIT_MS = 500
+/** How long a read may go without a single record batch before it is given up, ms; the driver then tries again under a new attempt. */
+const NO_PROGRESS_MS = 60_000
+/** How often what will not pass by waiting is tried: a corrupt answer once more over a fresh connection, an unknown topic a few times. */
+const MAX_RECONNECTS = 1
+const MAX_UNKNOWN_TOPIC = 6
+const UNKNOWN = -1
+
+/** Where a fetch begins. `lastEpoch` is the leader epoch of the batch before, −1 where it is not known. */
+export type FetchPosition = { readonly offset: number; readonly lastEpoch: number; readonly maxBytes: number }
+
+/**
+ * Fetches one range's partition from whoever leads it, over a connection of its own. What passes is waited out; what is no answer to this range
+ * any more ends in an error: lost data, a topic made again, a right that is missing.
+ */
+export class PartitionFetcher {
+  readonly #session: Session
+  readonly #range: OffsetRange
+  readonly #isolation: Isolation
+  readonly #signal: AbortSignal
+  #client: BrokerClient | undefined
+  /** The leader epoch for which the range was found to be whole. */
+  #validatedEpoch: number
+  #isFetching = false
+
+  constructor(session: Session, range: OffsetRange, isolation: Isolation, signal: AbortSignal) {
+    this.#session = session
+    this.#range = range
+    this.#isolation = isolation
+    this.#signal = signal
+    this.#validatedEpoch = range.leaderEpoch ?? Number.POSITIVE_INFINITY
+  }
+
+  /**
+   * Resolves to an answer with at least one batch.
+   *
+   * @throws DataLossError where records of the range are gone, TimeoutError (retryable) where nothing comes, and what {@link errorOfCode} makes
+   */
+  async fetch(position: FetchPosition): Promise<FetchPartition> {
+    const giveUpAt = performance.now() + NO_PROGRESS_MS
+    let reconnects = 0
+    let unknownTopic = 0
+    let why = 'no broker answered'
+    for (let tries = 0; ; tries++) {
+      if (performance.now() > giveUpAt) throw this.#timedOut(position, why)
+      let answer: { readonly partition: FetchPartition; readonly response: FetchResponse } | string
+      try {
+        answer = await this.#try(position)
+      } catch (error) {
+        this.#signal.throwIfAborted()
+        // A broker that went away takes its leaderships with it.
+        if (!isRetryable(error) || isTidemarkError(error, 'DECODE')) throw error
+        this.#drop()
+        this.#session.metadata.markStale()
+        answer = (error as Error).message
+      }
+      if (typeof answer === 'string') {
+        why = answer
+        await backOff(tries, this.#signal)
+        continue
+      }
+      const { partition, response } = answer
+      if (partition.errorCode === 0 && partition.divergingEpoch !== undefined) throw this.#truncated(partition.divergingEpoch.endOffset)
+      if (partition.errorCode === 0 && partition.records.length > 0) return partition
+      if (partition.errorCode === 0) {
+        why = `the broker has nothing there yet (it shows records up to ${this.#visibleEnd(partition)})`
+      } else {
+        why = `the broker answered ${showErrorCode(partition.errorCode)}`
+        const reaction = reactionTo(partition.errorCode)
+        switch (reaction) {
+          case 'out-of-range':
+            why = await this.#explainOutOfRange(position)
+            break
+          case 'refresh':
+            this.#release()
+            if (!this.#session.metadata.learnLeader(this.#range.topic, partition, response.nodeEndpoints))
+              this.#session.metadata.markStale()
+            break
+          case 'unknown-topic':
+            if (++unknownTopic > MAX_UNKNOWN_TOPIC) throw errorOfCode(partition.errorCode, this.#what(position))
+            this.#session.metadata.markStale()
+            break
+          case 'reconnect':
+            if (++reconnects > MAX_RECONNECTS) throw errorOfCode(partition.errorCode, this.#what(position))
+            this.#drop()
+            break
+          case 'retry':
+            break
+          case 'fatal':
+            throw errorOfCode(partition.errorCode, this.#what(position))
+          default:
+            reaction satisfies never
+        }
+      }
+      await backOff(tries, this.#signal)
+    }
+  }
+
+  /** Gives the connection back; one with a fetch still on its way is closed, for its answer would come to whoever is next. */
+  close(): void {
+    if (this.#isFetching) this.#drop()
+    else this.#release()
+  }
+
+  /** One request; a text says why it could not even be sent. */
+  async #try(position: FetchPosition): Promise<{ partition: FetchPartition; response: FetchResponse } | string> {
+    const { topic, partition } = this.#range
+    const view = await this.#session.metadata.view(this.#signal)
+    const topicView = view.topics.get(topic)
+    const leader = topicView?.leaders.get(partition)
+    const address = leader === undefined ? undefined : view.brokers.get(leader.leaderId)
+    if (topicView === undefined || leader === undefined || address === undefined) {
+      this.#session.metadata.markStale()
+      return topicView === undefined ? 'the topic does not exist' : 'the partition has no leader'
+    }
+    this.#checkIncarnation(topicView)
+    const client = await this.#connect(address)
+    await this.#checkEpoch(client, leader)
+    const request = {
+      maxWaitMs: MAX_WAIT_MS,
+      minBytes: 1,
+      maxBytes: position.maxBytes,
+      isolationLevel: this.#isolation === 'read_committed' ? 1 : 0,
+      topics: [
+        {
+          topic,
+          topicId: topicView.topicId,
+          partitions: [
+            {
+              partition,
+              currentLeaderEpoch: leader.leaderEpoch,
+              fetchOffset: position.offset,
+              lastFetchedEpoch: position.lastEpoch,
+              partitionMaxBytes: position.maxBytes,
+            },
+          ],
+        },
+      ],
+      rackId: '',
+    } as const
+    this.#isFetching = true
+    try {
+      const maxVersion = topicView.topicId === undefined ? { maxVersion: FETCH_BY_TOPIC_ID - 1 } : {}
+      const response = await client.call(FETCH_CALL, request, {
+        timeoutMs: MAX_WAIT_MS + REQUEST_TIMEOUT_MS,
+        signal: this.#signal,
+        ...maxVersion,
+      })
+      if (response.errorCode !== 0) return `the broker answered ${showErrorCode(response.errorCode)}`
+      const answer = response.responses[0]?.partitions[0]
+      return answer === undefined ? 'the broker left the partition out of its answer' : { partition: answer, response }
+    } finally {
+      this.#isFetching = false
+    }
+  }
+
+  async #connect(address: BrokerAddress): Promise<BrokerClient> {
+    if (this.#client !== undefined && (!this.#client.isOpen || showAddress(this.#client.address) !== showAddress(address))) this.#release()
+    this.#client ??= await this.#session.pool.take(address, this.#signal)
+    return this.#client
+  }
+
+  #release(): void {
+    if (this.#client !== undefined) this.#session.pool.give(this.#client)
+    this.#client = undefined
+  }
+
+  #drop(): void {
+    this.#client?.close()
+    this.#release()
+  }
+
+  #checkIncarnation({ topicId }: TopicView): void {
+    const range = this.#range
+    if (range.topicId === undefined || topicId === undefined || range.topicId === topicId) return
+    throw new DataLossError(
+      'recreated',
+      `Topic ${range.topic} was deleted and created again after ${showRange(range)} was planned (its id was ${range.topicId} and is ${topicId}): ` +
+        `the records of that range are gone.`,
+      [range],
+    )
+  }
+
+  /** After an election, asks the new leader where the planned epoch ended in its log: the only proof that the range was cut. */
+  async #checkEpoch(client: BrokerClient, leader: Leader): Promise<void> {
+    const { topic, partition, leaderEpoch, untilOffset } = this.#range
+    if (leaderEpoch === undefined || leader.leaderEpoch <= this.#validatedEpoch) return
+    const request = { topics: [{ topic, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, leaderEpoch }] }] }
+    const response = await client.call(LEADER_EPOCH_CALL, request, { timeoutMs: REQUEST_TIMEOUT_MS, signal: this.#signal })
+    const answer = response.topics[0]?.partitions[0]
+    if (answer === undefined || answer.errorCode !== 0) return
+    if (answer.endOffset === UNKNOWN || answer.endOffset < untilOffset) throw this.#truncated(Math.max(0, answer.endOffset))
+    this.#validatedEpoch = leader.leaderEpoch
+  }
+
+  /** Out of range below the log's start is retention; above its end it may still be a watermark that lags, which waiting tells. */
+  async #explainOutOfRange(position: FetchPosition): Promise<string> {
+    const { topic, partition, untilOffset } = this.#range
+    const at = [{ topic, partition }]
+    const options = { isolation: this.#isolation, signal: this.#signal }
+    const [earliest] = await listOffsets(this.#session, at, { ...options, timestamp: LIST_OFFSETS_AT.earliest })
+    if (earliest !== undefined && position.offset < earliest.offset) {
+      const missing = { ...this.#range, fromOffset: position.offset, untilOffset: Math.min(earliest.offset, untilOffset) }
+      throw new DataLossError(
+        'retention',
+        `${showRange(missing)} is gone: the log of ${showPartition(missing)} begins at ${earliest.offset} now. Retention or DeleteRecords removed it before it was read.`,
+        [missing],
+      )
+    }
+    this.#session.metadata.markStale()
+    return `the broker answered OFFSET_OUT_OF_RANGE for ${position.offset}, and its log begins at ${earliest?.offset}`
+  }
+
+  #truncated(endOffset: number): DataLossError {
+    const missing = { ...this.#range, fromOffset: Math.max(endOffset, this.#range.fromOffset) }
+    return new DataLossError(
+      'truncation',
+      `${showRange(missing)} is gone: after an election the log of ${showPartition(missing)} was cut at ${endOffset}, and what is there now are other records.`,
+      [missing],
+    )
+  }
+
+  #visibleEnd({ highWatermark, lastStableOffset }: FetchPartition): number {
+    return this.#isolation === 'read_committed' && lastStableOffset >= 0 ? lastStableOffset : highWatermark
+  }
+
+  #what(position: FetchPosition): string {
+    return `Fetch of ${showPartition(this.#range)} at ${position.offset}`
+  }
+
+  #timedOut(position: FetchPosition, why: string): TimeoutError {
+    return new TimeoutError(`${this.#what(position)} brought nothing for ${NO_PROGRESS_MS} ms: ${why}.`, {
+      details: { ...this.#range, at: position.offset },
+    })
+  }
+}

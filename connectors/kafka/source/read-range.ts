@@ -1,0 +1,92 @@
+import { DecodeError } from '../../../src/core/errors.ts'
+import type { ReadOptions } from '../../../src/core/source.ts'
+import { type OffsetRange, showPartition } from '../../../src/core/values.ts'
+import type { FetchPartition } from '../protocol/fetch.ts'
+import type { KafkaRecord } from '../record.ts'
+import { BatchDecoder } from '../record-batch/batch-decoder.ts'
+import { scanBatches } from '../record-batch/scan-batches.ts'
+import { PartitionFetcher } from './partition-fetcher.ts'
+import type { Session } from './session.ts'
+
+/** A fetch on its way, or arrived and not decoded, with the bytes it holds of the budget. */
+type Fetch = { readonly answer: Promise<FetchPartition>; heldBytes: number }
+
+/**
+ * Reads exactly the records of a range. The range is done when the position reaches its end, so gaps do not matter; the next fetch is sent when
+ * the headers of the last are scanned, so the broker works while this one is decoded.
+ */
+export async function* readRange(session: Session, range: OffsetRange, options: ReadOptions): AsyncGenerator<readonly KafkaRecord[]> {
+  const { fromOffset, untilOffset } = range
+  if (fromOffset >= untilOffset) return
+  const { isolation: own, maxDecompressedBatchBytes: maxDecompressedBytes } = session.options
+  const isolation = options.isolation ?? own
+  const ending = new AbortController()
+  const signal = AbortSignal.any([session.signalOf(options.signal), ending.signal])
+  const fetcher = new PartitionFetcher(session, range, isolation, signal)
+  let current: Fetch | undefined
+  let next: Fetch | undefined
+
+  /** Begins a fetch; without a turn only where the budget has room now. */
+  async function begin(offset: number, lastEpoch: number, isAhead: boolean): Promise<Fetch | undefined> {
+    const maxBytes = session.sizes.bytesFor(range, untilOffset - offset)
+    if (!isAhead) await session.budget.take(maxBytes, signal)
+    else if (!session.budget.tryTake(maxBytes)) return undefined
+    const answer = fetcher.fetch({ offset, lastEpoch, maxBytes })
+    // It is awaited in its turn; until then its failure must not count as unhandled.
+    answer.catch(() => {})
+    return { answer, heldBytes: maxBytes }
+  }
+
+  function end(fetch: Fetch | undefined): void {
+    if (fetch !== undefined) session.budget.give(fetch.heldBytes)
+  }
+
+  try {
+    let position = fromOffset
+    let lastEpoch = -1
+    while (position < untilOffset) {
+      current = next ?? (await begin(position, lastEpoch, false))
+      next = undefined
+      if (current === undefined) break
+      const { records: bytes, abortedTransactions } = await current.answer
+      // What was asked for and did not come is free again; a batch larger than the limit counts as what it is.
+      session.budget.give(current.heldBytes - bytes.length)
+      current.heldBytes = bytes.length
+      options.onBytes?.(bytes.length)
+
+      const scan = scanBatches(bytes)
+      if (scan.nextOffset > position) session.sizes.learn(range, bytes.length, scan.nextOffset - position)
+      lastEpoch = scan.lastEpoch
+      if (scan.nextOffset > position && scan.nextOffset < untilOffset) next = await begin(scan.nextOffset, lastEpoch, true)
+
+      const decoder = new BatchDecoder(bytes, {
+        topic: range.topic,
+        partition: range.partition,
+        fromOffset: position,
+        untilOffset,
+        isolation,
+        abortedTransactions,
+        maxDecompressedBytes,
+      })
+      for (let records = decoder.next(); records !== undefined; records = decoder.next()) {
+        yield records
+        signal.throwIfAborted()
+      }
+      if (decoder.nextOffset <= position) throw noProgress(range, position, bytes.length)
+      position = decoder.nextOffset
+      end(current)
+      current = undefined
+    }
+  } finally {
+    ending.abort(new Error('the read has ended'))
+    fetcher.close()
+    end(current)
+    end(next)
+  }
+}
+
+function noProgress(range: OffsetRange, position: number, bytes: number): DecodeError {
+  return new DecodeError(`${showPartition(range)}: the ${bytes} bytes fetched at offset ${position} hold nothing at or after it.`, {
+    at: { topic: range.topic, partition: range.partition, offset: position },
+  })
+}

@@ -1,0 +1,134 @@
+import { isRetryable } from '../../../src/core/errors.ts'
+import type { Isolation } from '../../../src/core/source.ts'
+import type { PartitionOffset } from '../../../src/core/values.ts'
+import { FETCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
+import type { ClusterView } from '../cluster/metadata-cache.ts'
+import { FETCH_BY_TOPIC_ID, type FetchResponse } from '../protocol/fetch.ts'
+import type { Session } from './session.ts'
+
+/** How long a broker holds a fetch back while there is nothing, ms: how often an idle stream asks. */
+const MAX_WAIT_MS = 5_000
+const UNKNOWN = -1
+
+type Watch = { readonly key: string; readonly end: AbortController; readonly news: Promise<PartitionOffset[]> }
+
+/**
+ * Waits for records by one fetch a broker that is answered when there are some: an idle stream costs a request every five seconds and hears of
+ * a record as soon as it is readable. A fetch that is not answered when another broker's was stays on its way for the next call.
+ */
+export class RecordWatch {
+  readonly #session: Session
+  readonly #isolation: Isolation
+  readonly #watches = new Map<number, Watch>()
+
+  constructor(session: Session, isolation: Isolation) {
+    this.#session = session
+    this.#isolation = isolation
+  }
+
+  /** Resolves to the ends of partitions that reach beyond `from`, or to none after a while or when a leader has moved. */
+  async wait(from: readonly PartitionOffset[], signal: AbortSignal): Promise<PartitionOffset[]> {
+    const view = await this.#session.metadata.view(signal)
+    const byLeader = Map.groupBy(from, at => view.topics.get(at.topic)?.leaders.get(at.partition)?.leaderId ?? UNKNOWN)
+    // Whoever leads a partition without a leader is not known yet: the next look at the offsets finds out.
+    byLeader.delete(UNKNOWN)
+    for (const [leaderId, watch] of this.#watches) if (!byLeader.has(leaderId)) this.#drop(leaderId, watch)
+    const waits = Array.from(byLeader, ([leaderId, own]) => this.#watch(view, leaderId, own))
+    if (waits.length === 0) {
+      this.#session.metadata.markStale()
+      return []
+    }
+    const aborted = Promise.withResolvers<never>()
+    const abort = () => aborted.reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      return await Promise.race([...waits, aborted.promise])
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  close(): void {
+    for (const [leaderId, watch] of this.#watches) this.#drop(leaderId, watch)
+  }
+
+  #watch(view: ClusterView, leaderId: number, from: readonly PartitionOffset[]): Promise<PartitionOffset[]> {
+    const key = from.map(at => `${at.partition}:${at.offset}:${at.topic}`).join('\n')
+    const before = this.#watches.get(leaderId)
+    if (before !== undefined && before.key === key) return before.news
+    if (before !== undefined) this.#drop(leaderId, before)
+    const end = new AbortController()
+    const news = this.#ask(view, leaderId, from, end.signal).finally(() => {
+      if (this.#watches.get(leaderId)?.key === key) this.#watches.delete(leaderId)
+    })
+    // Whoever waits hears of it; a watch that is dropped has nobody to tell.
+    news.catch(() => {})
+    this.#watches.set(leaderId, { key, end, news })
+    return news
+  }
+
+  #drop(leaderId: number, watch: Watch): void {
+    this.#watches.delete(leaderId)
+    watch.end.abort(new Error('the wait was given up'))
+  }
+
+  async #ask(view: ClusterView, leaderId: number, from: readonly PartitionOffset[], signal: AbortSignal): Promise<PartitionOffset[]> {
+    const { pool, metadata } = this.#session
+    const byTopic = Map.groupBy(from, at => at.topic)
+    const topics = Array.from(byTopic, ([topic, own]) => ({
+      topic,
+      topicId: view.topics.get(topic)?.topicId,
+      partitions: own.map(({ partition, offset }) => ({
+        partition,
+        currentLeaderEpoch: view.topics.get(topic)?.leaders.get(partition)?.leaderEpoch ?? UNKNOWN,
+        fetchOffset: offset,
+        lastFetchedEpoch: UNKNOWN,
+        // The records are fetched by whoever runs the task; here it is enough to hear of them.
+        partitionMaxBytes: 1,
+      })),
+    }))
+    const isolationLevel = this.#isolation === 'read_committed' ? 1 : 0
+    const request = { maxWaitMs: MAX_WAIT_MS, minBytes: 1, maxBytes: 1, isolationLevel, topics, rackId: '' } as const
+    const maxVersion = topics.some(({ topicId }) => topicId === undefined) ? { maxVersion: FETCH_BY_TOPIC_ID - 1 } : {}
+    try {
+      const response = await pool.with(view.brokers.get(leaderId), signal, client =>
+        client.call(FETCH_CALL, request, { timeoutMs: MAX_WAIT_MS + REQUEST_TIMEOUT_MS, signal, ...maxVersion }),
+      )
+      return this.#news(view, from, response)
+    } catch (error) {
+      if (isRetryable(error)) metadata.markStale()
+      throw error
+    }
+  }
+
+  #news(view: ClusterView, from: readonly PartitionOffset[], response: FetchResponse): PartitionOffset[] {
+    const topicOf = new Map(Array.from(view.topics, ([name, { topicId }]) => [topicId, name]))
+    const ends = new Map<string, PartitionOffset>()
+    if (response.errorCode !== 0) this.#session.metadata.markStale()
+    for (const { topic = '', topicId, partitions } of response.responses) {
+      const name = topicId === undefined ? topic : topicOf.get(topicId)
+      const view_ = name === undefined ? undefined : view.topics.get(name)
+      if (name === undefined || view_ === undefined) continue
+      for (const { partitionIndex: partition, errorCode, highWatermark, lastStableOffset } of partitions) {
+        if (errorCode !== 0) {
+          this.#session.metadata.markStale()
+          continue
+        }
+        const offset = this.#isolation === 'read_committed' && lastStableOffset >= 0 ? lastStableOffset : highWatermark
+        const leaderEpoch = view_.leaders.get(partition)?.leaderEpoch
+        const id = view_.topicId
+        ends.set(`${partition}:${name}`, {
+          topic: name,
+          partition,
+          offset,
+          ...(id !== undefined && { topicId: id }),
+          ...(leaderEpoch !== undefined && { leaderEpoch }),
+        })
+      }
+    }
+    return from.flatMap(at => {
+      const end = ends.get(`${at.partition}:${at.topic}`)
+      return end !== undefined && end.offset > at.offset ? [end] : []
+    })
+  }
+}
