@@ -12,7 +12,7 @@ export default stream({
   name: 'demo-orders',
   offsets: sqliteOffsets({ path: `${DEMO_DIRECTORY}/offsets.db` }),
   batchIntervalMs: 0,
-  limits: { maxRecordsPerBatch: 100_000 },
+  limits: { maxRecordsPerBatch: 50_000 },
   // The demo kills the driver, and nobody wants to wait for its lease.
   leaseTtlMs: 2_000,
 })

@@ -58,6 +58,7 @@ export class BatchDecoder {
   #legacy: readonly KafkaRecord[] = []
   #legacyEnd = 0
   #decompressedBytes = 0
+  #failure: unknown
 
   constructor(bytes: Buffer, options: DecodeOptions) {
     this.#bytes = bytes
@@ -78,15 +79,27 @@ export class BatchDecoder {
     return this.#nextOffset
   }
 
-  /** The next records, 1 to `maxRecords` of them, or undefined when the bytes or the range have ended. */
+  /**
+   * The next records, 1 to `maxRecords` of them, or undefined when the bytes or the range have ended. What is sound in front of a damaged
+   * batch is given first and the error thrown by the next call, so `nextOffset` never stands behind a record that nobody was given.
+   */
   next(maxRecords: number = MAX_RECORDS_PER_ARRAY): KafkaRecord[] | undefined {
+    if (this.#failure !== undefined) throw this.#failure
     const records: KafkaRecord[] = []
+    let sound = 0
     this.#decompressedBytes = 0
-    while (records.length < maxRecords) {
-      if (this.#cursor !== undefined) this.#readBatch(this.#cursor, records as FetchedRecord[], maxRecords)
-      else if (this.#legacy.length > 0) this.#takeLegacy(records, maxRecords)
-      else if (records.length > 0 && this.#decompressedBytes >= MAX_DECOMPRESSED_BYTES_PER_ARRAY) break
-      else if (!this.#openEntry()) break
+    try {
+      while (sound < maxRecords) {
+        if (this.#cursor !== undefined) this.#readBatch(this.#cursor, records as FetchedRecord[], maxRecords)
+        else if (this.#legacy.length > 0) this.#takeLegacy(records, maxRecords)
+        else if (sound > 0 && this.#decompressedBytes >= MAX_DECOMPRESSED_BYTES_PER_ARRAY) break
+        else if (!this.#openEntry()) break
+        sound = records.length
+      }
+    } catch (error) {
+      this.#failure = error
+      if (sound === 0) throw error
+      records.length = sound
     }
     return records.length === 0 ? undefined : records
   }
@@ -123,12 +136,13 @@ export class BatchDecoder {
     }
     const baseOffset = readInt64(bytes, start)
     if (length < SMALLEST_ENTRY_LENGTH) throw batchDamage(this.#at, baseOffset, `it says that it is ${length} bytes long`)
-    if (baseOffset >= this.#untilOffset && baseOffset <= Number.MAX_SAFE_INTEGER) {
+    const magic = bytes[start + BATCH.magic]
+    // Only a batch carries its first offset: a set of old messages carries its last, and may begin inside of the range.
+    if (magic === 2 && baseOffset >= this.#untilOffset && baseOffset <= Number.MAX_SAFE_INTEGER) {
       this.#advance(baseOffset)
       return false
     }
     this.#position = start + ENTRY_HEADER_BYTES + length
-    const magic = bytes[start + BATCH.magic]
     if (magic === 2) this.#openBatch(readBatchHeader(bytes, start, this.#position, this.#at, this.#checkCrcs))
     else if (magic === 0 || magic === 1) this.#openLegacy(start, baseOffset)
     else throw batchDamage(this.#at, baseOffset, `its format has the number ${magic}, and Kafka knows 0, 1 and 2`)
@@ -199,7 +213,8 @@ export class BatchDecoder {
   }
 
   #openLegacy(start: number, lastOffset: number): void {
-    if (lastOffset >= this.#nextOffset) {
+    // A set at offset 0 may hold later ones: see decodeLegacyEntry.
+    if (lastOffset >= this.#nextOffset || lastOffset === 0) {
       this.#legacy = decodeLegacyEntry(this.#bytes.subarray(start, this.#position), this.#at, {
         checkCrcs: this.#checkCrcs,
         decompress: (codec, bytes) => this.#decompressed(codec, bytes, lastOffset),
