@@ -22,8 +22,8 @@ export type DecodeRecordBatchesOptions = {
 export type DecodedRecordBatches = { readonly records: KafkaRecord[]; readonly nextOffset: number }
 
 /**
- * Decodes the records that a fetch response holds for one partition, for people with a client of their own. What `source.read` does, as a pure
- * function: records are plain objects, and their keys and values views of `bytes` where these are not compressed.
+ * Decodes the records that a fetch response holds for one partition, for people with a client of their own. What `source.read` does, as a
+ * pure function: records are plain objects, and their keys and values views of `bytes` where these are not compressed.
  *
  * `nextOffset` is where the reader stands afterwards: behind the last complete batch, also where that held nothing visible, and at most at
  * `untilOffset`, which it reaches exactly when the range is complete. Without a complete batch that says more it is `fromOffset`.

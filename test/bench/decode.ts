@@ -1,8 +1,8 @@
 /**
  * How fast record batches in memory become records: `node --conditions=tidemark-source test/bench/decode.ts [records a batch]`.
  *
- * One thread, values of 73 bytes, checksums checked, full records in arrays of 4,096, every value's view taken and its length summed: the decoder's
- * share of what `source.read` does. Prints millions of records a second, the best of several runs.
+ * One thread, values of 73 bytes, checksums checked, full records in arrays of 4,096, every value's view taken and its length summed: the
+ * decoder's share of what `source.read` does. Prints millions of records a second, the best of several runs.
  */
 import { decompress } from '../../connectors/kafka/codecs/decompress.ts'
 import { BatchDecoder } from '../../connectors/kafka/record-batch/batch-decoder.ts'

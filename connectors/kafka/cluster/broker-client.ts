@@ -49,6 +49,11 @@ export class BrokerClient {
     return this.#connection.address
   }
 
+  /** What a round trip to the broker costs, ms. */
+  get latencyMs(): number {
+    return this.#connection.latencyMs
+  }
+
   get isOpen(): boolean {
     return this.#connection.isOpen
   }

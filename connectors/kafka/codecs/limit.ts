@@ -3,7 +3,7 @@ import { DecodeError } from '../../../src/core/errors.ts'
 /** The error of a batch that would decompress to more than it may: a bomb, or a producer with very large batches. */
 export function tooLarge(codec: string, maxDecompressedBytes: number, cause?: unknown): DecodeError {
   return new DecodeError(
-    `The ${codec} data decompresses to more than ${maxDecompressedBytes} bytes. Raise maxDecompressedBatchBytes if the producer is trusted.`,
+    `The ${codec} data decompresses to more than ${maxDecompressedBytes} bytes. Raise maxDecompressedBatchBytes if that is meant.`,
     { details: { codec, maxDecompressedBytes }, cause },
   )
 }

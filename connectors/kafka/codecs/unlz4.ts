@@ -84,7 +84,8 @@ function readHeader(bytes: Buffer, start: number): FrameHeader {
   }
 }
 
-// The native call wants the room to make in front of the block, so the block is copied once, compressed: a fraction of what is decompressed.
+// The native call wants the room to make in front of the block, so the block is copied once, compressed: a fraction of what is
+// decompressed.
 function unlz4Block(bytes: Buffer, start: number, end: number, maxBlockBytes: number, window: Buffer | undefined): Buffer {
   lz4 ??= loadNative<Lz4>('lz4-napi', 'a topic compressed with lz4')
   const length = end - start

@@ -8,8 +8,8 @@ const MAX_BLOCK_BYTES = 128 * 1024
 const BLOCK = { raw: 0, repeated: 1, compressed: 2 } as const
 
 /**
- * Decompresses Zstandard, one frame or several (RFC 8878). Node decodes the first frame and drops what follows without a word, so the frames
- * are told apart here, by their block headers. Throws `DecodeError` for broken data or more than `maxDecompressedBytes`.
+ * Decompresses Zstandard, one frame or several (RFC 8878). Node decodes the first frame and drops what follows without a word, so the
+ * frames are told apart here, by their block headers. Throws `DecodeError` for broken data or more than `maxDecompressedBytes`.
  */
 export function unzstd(bytes: Buffer, maxDecompressedBytes: number): Buffer {
   const frames: Buffer[] = []

@@ -4,7 +4,7 @@ import { decodeBody, encodeBody } from './message.ts'
 import type { Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 
-/** Records. Below version 13 topics go by their names, from there on by their ids: a topic that was made again is then another (KIP-516). */
+/** Records. Up to version 12 topics go by their names, then by their ids: a topic that was made again is another (KIP-516). */
 export const FETCH: Api = { name: 'Fetch', apiKey: 1, minVersion: 4, maxVersion: 17, firstFlexibleVersion: 12 }
 
 /** From here on a request names topics by `topicId`. */

@@ -36,8 +36,8 @@ export function decodeResponseFrame(api: Api, version: number, frame: Buffer): {
 }
 
 /**
- * The body of a response whose correlation id was read by somebody else, such as kafkajs: without the tags that end the header of a flexible
- * version. ApiVersions has none in any version, since whoever asks for it does not know yet what the broker speaks (KIP-511).
+ * The body of a response whose correlation id was read by somebody else, such as kafkajs: without the tags that end the header of a
+ * flexible version. ApiVersions has none in any version, since whoever asks for it does not know yet what the broker speaks (KIP-511).
  */
 export function skipResponseTags(api: Api, version: number, bytes: Buffer): Buffer {
   if (!isFlexible(api, version) || api.apiKey === API_VERSIONS.apiKey) return bytes

@@ -38,8 +38,8 @@ export type DecodeOptions = TopicPartition & {
  * Decodes one partition of one fetch response, array by array, so that at no time more than one batch is decompressed ahead of what was
  * asked for. Synchronous, without a promise or a closure a record; it follows the Java client's `CompletedFetch`.
  *
- * A batch cut off at the end of the bytes is no error. `DecodeError` with topic, partition and offset for everything that breaks the format,
- * and for bytes that hold no complete batch at all; `UnsupportedError` where a codec's native package does not load.
+ * A batch cut off at the end of the bytes is no error. `DecodeError` with topic, partition and offset for everything that breaks the
+ * format, and for bytes that hold no complete batch at all; `UnsupportedError` where a codec's native package does not load.
  */
 export class BatchDecoder {
   readonly #bytes: Buffer
@@ -72,8 +72,8 @@ export class BatchDecoder {
   }
 
   /**
-   * The position: the offset to go on at once the arrays so far are consumed. It goes past gaps, markers, aborted and empty batches, and stands
-   * at `untilOffset` as soon as nothing of the range can follow, so a range is complete when the two are equal.
+   * The position: the offset to go on at once the arrays so far are consumed. It goes past gaps, markers, aborted and empty batches, and
+   * stands at `untilOffset` as soon as nothing of the range can follow, so a range is complete when the two are equal.
    */
   get nextOffset(): number {
     return this.#nextOffset
@@ -159,7 +159,8 @@ export class BatchDecoder {
   #passTransactions(header: BatchHeader): boolean {
     const aborted = this.#aborted
     if (aborted === undefined || header.producerId < 0) return false
-    // The order is CompletedFetch's: what begins by the end of this batch comes in first, then a marker may end one, then the batch is judged.
+    // The order is CompletedFetch's: what begins by the end of this batch comes in first, then a marker may end one, then the batch is
+    // judged.
     aborted.advanceTo(header.lastOffset)
     if (!header.isControl) return header.isTransactional && aborted.isActive(header.producerId)
     if (this.#isAbortMarker(header)) aborted.end(header.producerId)
@@ -233,7 +234,7 @@ export class BatchDecoder {
     return new DecodeError(
       `${showPartition(this.#at)}: the ${bytes} bytes fetched at offset ${this.#nextOffset} hold no complete batch` +
         `${bytes < ENTRY_HEADER_BYTES ? '' : `; the first is ${length + ENTRY_HEADER_BYTES} bytes long`}. ` +
-        'Brokers since Kafka 0.10.1 send at least one whole batch whatever the limit: the bytes are damaged, or something on the way cut them off.',
+        'Brokers since Kafka 0.10.1 send at least one whole batch whatever the limit: the bytes are damaged, or were cut off on the way.',
       { at: { ...this.#at, offset: this.#nextOffset } },
     )
   }

@@ -26,8 +26,8 @@ export type RecordCursor = {
  * Appends records to `records` until it holds `limit` or the batch or the range ends. One loop over the bytes, the hottest of the project:
  * lengths and deltas of one and two bytes are read in line, everything rarer is out of it, and nothing but the record is allocated.
  *
- * A record that reaches past its length cannot hide: the position only grows, so the one comparison with the record's end finds it, and what
- * was read past the batch's end on the way there is never used.
+ * A record that reaches past its length cannot hide: the position only grows, so the one comparison with the record's end finds it, and
+ * what was read past the batch's end on the way there is never used.
  *
  * Throws `DecodeError` where the Java client would (DefaultRecord.java, DefaultRecordBatch.java), and for an offset outside of the batch.
  */

@@ -5,8 +5,8 @@ export let varintEnd = 0
 const NOWHERE = Number.MAX_SAFE_INTEGER
 
 /**
- * Reads an unsigned varint of 32 bits at `at`, as an int32, and leaves its end in {@link varintEnd}. Bytes past the end of `bytes` read as 0:
- * the caller compares where it ended with where it may be.
+ * Reads an unsigned varint of 32 bits at `at`, as an int32, and leaves its end in {@link varintEnd}. Bytes past the end of `bytes` read as
+ * 0: the caller compares where it ended with where it may be.
  */
 export function readUvarint(bytes: Buffer, at: number): number {
   let next = at

@@ -111,6 +111,11 @@ export class PartitionFetcher {
     }
   }
 
+  /** What a round trip to the partition's leader costs, ms; infinite before there was one. */
+  get latencyMs(): number {
+    return this.#client?.latencyMs ?? Number.POSITIVE_INFINITY
+  }
+
   /** Gives the connection back; one with a fetch still on its way is closed, for its answer would come to whoever is next. */
   close(): void {
     if (this.#isFetching) this.#drop()

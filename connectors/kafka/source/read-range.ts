@@ -28,7 +28,7 @@ export async function* readRange(session: Session, range: OffsetRange, options: 
 
   /** Begins a fetch; without a turn only where the budget has room now. */
   async function begin(offset: number, lastEpoch: number, isAhead: boolean): Promise<Fetch | undefined> {
-    const maxBytes = session.sizes.bytesFor(range, untilOffset - offset)
+    const maxBytes = session.sizes.bytesFor(range, untilOffset - offset, fetcher.latencyMs)
     if (!isAhead) await session.budget.take(maxBytes, signal)
     else if (!session.budget.tryTake(maxBytes)) return undefined
     const answer = fetcher.fetch({ offset, lastEpoch, maxBytes })

@@ -6,6 +6,8 @@ const MAX_FRAME_BYTES = 1 << 30
 
 type Pending = {
   readonly apiName: string
+  /** When it was sent, or undefined where it had to wait for another's answer first. */
+  readonly sentAt: number | undefined
   readonly correlationId: number
   readonly resolve: (frame: Buffer) => void
   readonly reject: (error: unknown) => void
@@ -30,6 +32,7 @@ export class BrokerConnection {
   #nextCorrelationId = 1
   #closed: Error | undefined
   #throttledUntil = 0
+  #latencyMs = Number.POSITIVE_INFINITY
 
   // The frame being received: its size once the first four bytes are here, then the bytes themselves.
   #frame: Buffer | undefined
@@ -53,6 +56,11 @@ export class BrokerConnection {
   /** Whether another request may be sent: not closed, and its session not about to expire. */
   get isOpen(): boolean {
     return this.#closed === undefined && performance.now() < this.#expiresAt
+  }
+
+  /** The shortest time from a request to the first byte of its answer, ms: what a round trip costs. Infinite before the first. */
+  get latencyMs(): number {
+    return this.#latencyMs
   }
 
   /** Obeys a broker's quota (KIP-219): the next request waits that long. It does not count against that request's deadline. */
@@ -82,7 +90,8 @@ export class BrokerConnection {
         clearTimeout(timer)
         signal?.removeEventListener('abort', abort)
       }
-      this.#pending.push({ apiName, correlationId, resolve, reject, end })
+      const sentAt = this.#pending.length === 0 ? performance.now() : undefined
+      this.#pending.push({ apiName, sentAt, correlationId, resolve, reject, end })
       this.#socket.write(frame(correlationId))
     })
   }
@@ -128,6 +137,8 @@ export class BrokerConnection {
     let at = from
     while (this.#sizeReceived < 4 && at < chunk.length) this.#sizeBytes[this.#sizeReceived++] = chunk[at++] as number
     if (this.#sizeReceived < 4) return at
+    const sentAt = this.#pending[0]?.sentAt
+    if (sentAt !== undefined) this.#latencyMs = Math.min(this.#latencyMs, performance.now() - sentAt)
     const size = this.#sizeBytes.readInt32BE(0)
     this.#sizeReceived = 0
     this.#received = 0

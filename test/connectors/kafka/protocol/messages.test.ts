@@ -138,7 +138,8 @@ describe(`messages written by the official Java client, ${spoken.length} of ${ca
         }
       }
     }
-    // Version 11 has the layout of 10; it only allows one more special timestamp (KIP-1023), and came after the client that wrote the cases.
+    // Version 11 has the layout of 10; it only allows one more special timestamp (KIP-1023), and came after the client that wrote the
+    // cases.
     expect(uncovered).toEqual(['ListOffsets 11 request', 'ListOffsets 11 response'])
   })
 
