@@ -78,6 +78,10 @@ export class Driver {
     await this.done.catch(() => {})
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
   /** Begins no further batch until `resume`. The lease is kept. */
   pause(): void {
     this.#gate.close()

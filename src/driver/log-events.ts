@@ -36,9 +36,10 @@ export function logEvents(log: Log): Listener {
         log.error({ stream, batch: event.batch.id, err: event.error }, `batch ${event.batch.id} failed: ${errorMessage(event.error)}`)
         return
       case 'taskEnded':
-        if (event.task.status === 'failed') {
-          const { task, willRetry, error } = event.task
-          log.warn({ stream, batch: task.batchId, task: task.index, willRetry, err: error }, `task failed: ${errorMessage(error)}`)
+        // One that is not tried again fails its batch, and that is told next.
+        if (event.task.willRetry) {
+          const { task, error } = event.task
+          log.warn({ stream, batch: task.batchId, task: task.index, err: error }, `task failed and is tried again: ${errorMessage(error)}`)
         }
         return
       case 'error':

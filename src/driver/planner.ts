@@ -25,6 +25,7 @@ export class Planner {
   readonly #topics = new Map<string, JobSource>()
   readonly #belowSince = new Map<string, number>()
   #bounds: ReadonlyMap<string, number> | undefined
+  #plannedAt: number | undefined
 
   constructor(sources: readonly JobSource[], limits: Limits, batchIntervalMs: number, world: World) {
     this.#sources = sources
@@ -123,7 +124,7 @@ export class Planner {
     const planned = planBatch({
       from,
       latest,
-      batchIntervalMs: this.#batchIntervalMs,
+      batchIntervalMs: this.#intervalMs(),
       ...(rate !== undefined && { rate }),
       limits: {
         maxRecordsPerBatch,
@@ -138,6 +139,14 @@ export class Planner {
     })
     for (const range of ranges) lag -= range.untilOffset - range.fromOffset
     return { ranges, lag }
+  }
+
+  /** What a rate a second is a rate of: the interval, or without one the time since the last batch was planned. */
+  #intervalMs(): number {
+    const now = this.#world.clock.monotonic()
+    const sinceLast = Math.max(1, now - (this.#plannedAt ?? now - 1_000))
+    this.#plannedAt = now
+    return this.#batchIntervalMs === 0 ? sinceLast : this.#batchIntervalMs
   }
 
   /** Committed offsets, by source, of the partitions whose next records this run would read: what to wait on. */

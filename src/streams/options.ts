@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { ConfigError } from '../core/errors.ts'
 import type { Listener } from '../core/events.ts'
 import type { Executor } from '../core/executor.ts'
 import type { Log } from '../core/log.ts'
@@ -150,6 +151,9 @@ export type CompleteOptions = {
 export function completeOptions(options: StreamOptions): CompleteOptions {
   const { name, offsets, guarantee, executor, listeners, log, ...rest } = parseOptions(schema, options, 'stream')
   const { batchIntervalMs, limits, backpressure, retry, taskTimeoutMs, leaseTtlMs } = rest
+  if (backpressure !== 'off' && batchIntervalMs === 0) {
+    throw new ConfigError("stream: backpressure needs a batchIntervalMs above 0: the estimator weighs a batch's delays against it.")
+  }
   const { maxRecordsPerBatch, maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask } = limits
   const driver = (): DriverOptions => ({
     batchIntervalMs,

@@ -1,4 +1,3 @@
-import { pino } from 'pino'
 import { JOB_BRAND } from '../core/brands.ts'
 import { systemClock } from '../core/clock.ts'
 import { ConfigError, JobError } from '../core/errors.ts'
@@ -13,6 +12,7 @@ import { Driver, type RunSummary } from '../driver/driver.ts'
 import type { BatchFunction, DriverJob, JobSource, Until } from '../driver/driver-job.ts'
 import { inspectJob, type NextBatch } from '../driver/inspect-job.ts'
 import { inProcess } from '../executors/in-process.ts'
+import { defaultLog } from './default-log.ts'
 import { type DeclaredOutput, type Flow, flowFrom } from './flow.ts'
 import { hashJob } from './job-hash.ts'
 import { type CompleteOptions, completeOptions, type StreamOptions } from './options.ts'
@@ -31,7 +31,7 @@ export type StartOptions = {
 }
 
 /** A run of a stream. */
-export interface Run {
+export interface Run extends AsyncDisposable {
   /** Resolves when the run has ended and everything is closed; rejects with what ended it, and nothing of the batch in hand is committed. */
   readonly done: Promise<RunSummary>
   /** Finishes and commits the batch in hand, then ends; with `now`, ends at once and the batch stays begun. Resolves when it has ended. */
@@ -157,11 +157,4 @@ class Job implements StreamJob {
       world: { clock: systemClock, random: systemRandom },
     }
   }
-}
-
-let sharedLog: Log | undefined
-
-function defaultLog(): Log {
-  sharedLog ??= pino({ name: 'tidemark', level: process.env.TIDEMARK_LOG_LEVEL ?? 'info' }, pino.destination({ dest: 2, sync: true }))
-  return sharedLog
 }

@@ -9,6 +9,7 @@ import {
   showRange,
   type TopicPartition,
 } from '../../../src/core/values.ts'
+import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { listOffsets } from '../cluster/list-offsets.ts'
 import { type CompleteKafkaSourceOptions, completeOptions, type KafkaSourceOptions } from '../options.ts'
 import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
@@ -28,11 +29,11 @@ const UNLISTED_BOOTSTRAPS = 3
  *
  * @throws ConfigError listing every option that is wrong
  */
-export function kafkaSource(options: KafkaSourceOptions): Source<KafkaRecord> {
+export function kafkaSource(options: KafkaSourceOptions): Source<KafkaRecord> & AsyncDisposable {
   return new KafkaSource(completeOptions(options))
 }
 
-class KafkaSource implements Source<KafkaRecord> {
+class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly name: string
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
@@ -72,24 +73,10 @@ class KafkaSource implements Source<KafkaRecord> {
     return found.map(at => (at.offset >= 0 ? at : (latest.get(partitionKey(at)) ?? at)))
   }
 
-  /** What a consumer group has committed for these topics, as kafkajs' admin client tells it. */
-  async committedOffsets(group: string, options: CallOptions = {}): Promise<PartitionOffset[]> {
-    const partitions = await this.partitions(options)
-    const admin = this.#client().admin()
-    try {
-      await admin.connect()
-      const topics = [...new Set(partitions.map(({ topic }) => topic))]
-      const fetched = await admin.fetchOffsets({ groupId: group, topics })
-      return fetched.flatMap(({ topic, partitions: own }) =>
-        own.flatMap(({ partition, offset }) => (Number(offset) < 0 ? [] : [{ topic, partition, offset: Number(offset) }])),
-      )
-    } catch (cause) {
-      throw new ConnectionError(`The offsets of group ${group} could not be read: ${cause instanceof Error ? cause.message : cause}`, {
-        cause,
-      })
-    } finally {
-      await admin.disconnect().catch(() => {})
-    }
+  async committedOffsets(group: string, { signal }: CallOptions = {}): Promise<PartitionOffset[]> {
+    const session = this.#open()
+    const partitions = await this.partitions({ signal })
+    return committedOffsets(session, group, partitions, session.signalOf(signal))
   }
 
   async awaitRecords(from: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<PartitionOffset[]> {
@@ -103,6 +90,10 @@ class KafkaSource implements Source<KafkaRecord> {
       throw new ConfigError(
         `${showRange(range)} is no range: offsets are whole numbers from 0 to 2^53 - 1, and the first is not above the last.`,
       )
+    }
+    const { topics } = this.#options
+    if (topics instanceof RegExp ? range.topic.search(topics) < 0 : !topics.includes(range.topic)) {
+      throw new ConfigError(`${showRange(range)} cannot be read from ${this.name}: topics does not name ${range.topic}.`)
     }
     return readRange(this.#open(), range, options)
   }

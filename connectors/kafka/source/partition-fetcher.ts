@@ -37,6 +37,7 @@ export class PartitionFetcher {
   /** The leader epoch for which the range was found to be whole. */
   #validatedEpoch: number
   #isFetching = false
+  #unknownTopic = 0
 
   constructor(session: Session, range: OffsetRange, isolation: Isolation, signal: AbortSignal) {
     this.#session = session
@@ -54,7 +55,7 @@ export class PartitionFetcher {
   async fetch(position: FetchPosition): Promise<FetchPartition> {
     const giveUpAt = performance.now() + NO_PROGRESS_MS
     let reconnects = 0
-    let unknownTopic = 0
+    this.#unknownTopic = 0
     let why = 'no broker answered'
     for (let tries = 0; ; tries++) {
       if (performance.now() > giveUpAt) throw this.#timedOut(position, why)
@@ -92,7 +93,7 @@ export class PartitionFetcher {
               this.#session.metadata.markStale()
             break
           case 'unknown-topic':
-            if (++unknownTopic > MAX_UNKNOWN_TOPIC) throw errorOfCode(partition.errorCode, this.#what(position))
+            if (++this.#unknownTopic > MAX_UNKNOWN_TOPIC) throw errorOfCode(partition.errorCode, this.#what(position))
             this.#session.metadata.markStale()
             break
           case 'reconnect':
@@ -129,13 +130,15 @@ export class PartitionFetcher {
     const topicView = view.topics.get(topic)
     const leader = topicView?.leaders.get(partition)
     const address = leader === undefined ? undefined : view.brokers.get(leader.leaderId)
+    if (topicView === undefined && ++this.#unknownTopic > MAX_UNKNOWN_TOPIC) throw this.#removed(position)
     if (topicView === undefined || leader === undefined || address === undefined) {
       this.#session.metadata.markStale()
       return topicView === undefined ? 'the topic does not exist' : 'the partition has no leader'
     }
     this.#checkIncarnation(topicView)
     const client = await this.#connect(address)
-    await this.#checkEpoch(client, leader)
+    const uncheckedEpoch = await this.#checkEpoch(client, leader, position)
+    if (uncheckedEpoch !== undefined) return uncheckedEpoch
     const request = {
       maxWaitMs: MAX_WAIT_MS,
       minBytes: 1,
@@ -176,7 +179,13 @@ export class PartitionFetcher {
 
   async #connect(address: BrokerAddress): Promise<BrokerClient> {
     if (this.#client !== undefined && (!this.#client.isOpen || showAddress(this.#client.address) !== showAddress(address))) this.#release()
-    this.#client ??= await this.#session.pool.take(address, this.#signal)
+    if (this.#client === undefined) {
+      const client = await this.#session.pool.take(address, this.#signal)
+      // The read ended while the connection was on its way: `close` has been here and will not come again.
+      if (this.#signal.aborted) this.#session.pool.give(client)
+      this.#signal.throwIfAborted()
+      this.#client = client
+    }
     return this.#client
   }
 
@@ -201,16 +210,26 @@ export class PartitionFetcher {
     )
   }
 
-  /** After an election, asks the new leader where the planned epoch ended in its log: the only proof that the range was cut. */
-  async #checkEpoch(client: BrokerClient, leader: Leader): Promise<void> {
+  /**
+   * After an election, asks the new leader where the planned epoch ended in its log: the only proof that the range was cut. A text says why it
+   * did not tell; then nothing is fetched either, for the records could be others than those planned.
+   */
+  async #checkEpoch(client: BrokerClient, leader: Leader, position: FetchPosition): Promise<string | undefined> {
     const { topic, partition, leaderEpoch, untilOffset } = this.#range
-    if (leaderEpoch === undefined || leader.leaderEpoch <= this.#validatedEpoch) return
+    if (leaderEpoch === undefined || leader.leaderEpoch <= this.#validatedEpoch) return undefined
     const request = { topics: [{ topic, partitions: [{ partition, currentLeaderEpoch: leader.leaderEpoch, leaderEpoch }] }] }
     const response = await client.call(LEADER_EPOCH_CALL, request, { timeoutMs: REQUEST_TIMEOUT_MS, signal: this.#signal })
     const answer = response.topics[0]?.partitions[0]
-    if (answer === undefined || answer.errorCode !== 0) return
+    if (answer === undefined) return 'the broker left the partition out of its answer'
+    if (answer.errorCode !== 0) {
+      const reaction = reactionTo(answer.errorCode)
+      if (reaction === 'fatal') throw errorOfCode(answer.errorCode, this.#what(position))
+      if (reaction !== 'retry') this.#session.metadata.markStale()
+      return `the broker answered ${showErrorCode(answer.errorCode)}`
+    }
     if (answer.endOffset === UNKNOWN || answer.endOffset < untilOffset) throw this.#truncated(Math.max(0, answer.endOffset))
     this.#validatedEpoch = leader.leaderEpoch
+    return undefined
   }
 
   /** Out of range below the log's start is retention; above its end it may still be a watermark that lags, which waiting tells. */
@@ -238,6 +257,11 @@ export class PartitionFetcher {
       `${showRange(missing)} is gone: after an election the log of ${showPartition(missing)} was cut at ${endOffset}, and what is there now are other records.`,
       [missing],
     )
+  }
+
+  #removed(position: FetchPosition): DataLossError {
+    const missing = { ...this.#range, fromOffset: position.offset }
+    return new DataLossError('removed', `${showRange(missing)} is gone: the topic was deleted after the range was planned.`, [missing])
   }
 
   #visibleEnd({ highWatermark, lastStableOffset }: FetchPartition): number {

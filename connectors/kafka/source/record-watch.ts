@@ -2,9 +2,9 @@ import { isRetryable } from '../../../src/core/errors.ts'
 import type { Isolation } from '../../../src/core/source.ts'
 import type { PartitionOffset } from '../../../src/core/values.ts'
 import { FETCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
+import type { Cluster } from '../cluster/list-offsets.ts'
 import type { ClusterView } from '../cluster/metadata-cache.ts'
 import { FETCH_BY_TOPIC_ID, type FetchResponse } from '../protocol/fetch.ts'
-import type { Session } from './session.ts'
 
 /** How long a broker holds a fetch back while there is nothing, ms: how often an idle stream asks. */
 const MAX_WAIT_MS = 5_000
@@ -17,25 +17,26 @@ type Watch = { readonly key: string; readonly end: AbortController; readonly new
  * a record as soon as it is readable. A fetch that is not answered when another broker's was stays on its way for the next call.
  */
 export class RecordWatch {
-  readonly #session: Session
+  readonly #cluster: Cluster
   readonly #isolation: Isolation
   readonly #watches = new Map<number, Watch>()
 
-  constructor(session: Session, isolation: Isolation) {
-    this.#session = session
+  constructor(cluster: Cluster, isolation: Isolation) {
+    this.#cluster = cluster
     this.#isolation = isolation
   }
 
   /** Resolves to the ends of partitions that reach beyond `from`, or to none after a while or when a leader has moved. */
   async wait(from: readonly PartitionOffset[], signal: AbortSignal): Promise<PartitionOffset[]> {
-    const view = await this.#session.metadata.view(signal)
+    const view = await this.#cluster.metadata.view(signal)
+    signal.throwIfAborted()
     const byLeader = Map.groupBy(from, at => view.topics.get(at.topic)?.leaders.get(at.partition)?.leaderId ?? UNKNOWN)
     // Whoever leads a partition without a leader is not known yet: the next look at the offsets finds out.
     byLeader.delete(UNKNOWN)
     for (const [leaderId, watch] of this.#watches) if (!byLeader.has(leaderId)) this.#drop(leaderId, watch)
     const waits = Array.from(byLeader, ([leaderId, own]) => this.#watch(view, leaderId, own))
     if (waits.length === 0) {
-      this.#session.metadata.markStale()
+      this.#cluster.metadata.markStale()
       return []
     }
     const aborted = Promise.withResolvers<never>()
@@ -73,7 +74,7 @@ export class RecordWatch {
   }
 
   async #ask(view: ClusterView, leaderId: number, from: readonly PartitionOffset[], signal: AbortSignal): Promise<PartitionOffset[]> {
-    const { pool, metadata } = this.#session
+    const { pool, metadata } = this.#cluster
     const byTopic = Map.groupBy(from, at => at.topic)
     const topics = Array.from(byTopic, ([topic, own]) => ({
       topic,
@@ -104,19 +105,19 @@ export class RecordWatch {
   #news(view: ClusterView, from: readonly PartitionOffset[], response: FetchResponse): PartitionOffset[] {
     const topicOf = new Map(Array.from(view.topics, ([name, { topicId }]) => [topicId, name]))
     const ends = new Map<string, PartitionOffset>()
-    if (response.errorCode !== 0) this.#session.metadata.markStale()
+    if (response.errorCode !== 0) this.#cluster.metadata.markStale()
     for (const { topic = '', topicId, partitions } of response.responses) {
       const name = topicId === undefined ? topic : topicOf.get(topicId)
-      const view_ = name === undefined ? undefined : view.topics.get(name)
-      if (name === undefined || view_ === undefined) continue
+      const topicView = name === undefined ? undefined : view.topics.get(name)
+      if (name === undefined || topicView === undefined) continue
       for (const { partitionIndex: partition, errorCode, highWatermark, lastStableOffset } of partitions) {
         if (errorCode !== 0) {
-          this.#session.metadata.markStale()
+          this.#cluster.metadata.markStale()
           continue
         }
         const offset = this.#isolation === 'read_committed' && lastStableOffset >= 0 ? lastStableOffset : highWatermark
-        const leaderEpoch = view_.leaders.get(partition)?.leaderEpoch
-        const id = view_.topicId
+        const leaderEpoch = topicView.leaders.get(partition)?.leaderEpoch
+        const id = topicView.topicId
         ends.set(`${partition}:${name}`, {
           topic: name,
           partition,
