@@ -5,6 +5,8 @@ import { notDecodable, tooLarge } from './limit.ts'
 const MAGIC = 0xfd2fb528
 const SKIPPABLE_MAGIC = 0x184d2a50
 const MAX_BLOCK_BYTES = 128 * 1024
+/** What frames have lately grown by; the room for the next one is made by it. */
+let usualExpansion = 8
 const BLOCK = { raw: 0, repeated: 1, compressed: 2 } as const
 
 /**
@@ -30,10 +32,13 @@ export function unzstd(bytes: Buffer, maxDecompressedBytes: number): Buffer {
 }
 
 function decodeFrame(frame: Buffer, boundBytes: number, maxBytes: number): Buffer | undefined {
-  // Room for the typical ratio at once: growing chunk by chunk halves the speed, and room for every block's maximum wastes memory.
-  const chunkSize = Math.max(64, Math.min(boundBytes, Math.max(16_384, frame.length * 16), 4_194_304, maxBytes + 64))
+  // Room for the usual ratio at once: growing chunk by chunk halves the speed, and what is left of the room lives as long as the records.
+  const expected = Math.ceil(frame.length * usualExpansion * 1.1)
+  const chunkSize = Math.max(64, Math.min(boundBytes, Math.max(16_384, expected), 4_194_304, maxBytes + 64))
   try {
-    return zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(1, maxBytes) })
+    const decoded = zstdDecompressSync(frame, { chunkSize, maxOutputLength: Math.max(1, maxBytes) })
+    usualExpansion = (usualExpansion + decoded.length / frame.length) / 2
+    return decoded
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw notDecodable('zstd', errorMessage(error), error)

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { KafkaRecord } from '../../../../connectors/kafka/record.ts'
-import { BatchDecoder, type DecodeOptions } from '../../../../connectors/kafka/record-batch/batch-decoder.ts'
+import { BatchDecoder, type DecodeOptions, MAX_RECORDS_PER_ARRAY } from '../../../../connectors/kafka/record-batch/batch-decoder.ts'
 import { isTidemarkError } from '../../../../src/core/errors.ts'
 import {
   type BatchToEncode,
@@ -28,20 +28,21 @@ const transactional = (from: number, count: number, producerId: bigint) =>
   encodeRecordBatch({ records: records(from, count), producerId, isTransactional: true })
 
 describe('arrays', () => {
-  test('hold at most 4,096 records, and the position stands behind the last of them', () => {
-    const decoder = new BatchDecoder(encodeRecordBatch({ records: records(10, 10_000), codec: 'lz4' }), { ...OPTIONS, fromOffset: 10 })
+  test('hold no more records than they may, and the position stands behind the last of them', () => {
+    const decoder = new BatchDecoder(encodeRecordBatch({ records: records(10, 1_000), codec: 'lz4' }), { ...OPTIONS, fromOffset: 10 })
     const seen: [number, number][] = []
-    for (let read = decoder.next(); read !== undefined; read = decoder.next()) seen.push([read.length, decoder.nextOffset])
+    for (let read = decoder.next(400); read !== undefined; read = decoder.next(400)) seen.push([read.length, decoder.nextOffset])
     expect(seen).toEqual([
-      [4096, 4106],
-      [4096, 8202],
-      [1808, 10_010],
+      [400, 410],
+      [400, 810],
+      [200, 1010],
     ])
+    expect(MAX_RECORDS_PER_ARRAY).toBeLessThanOrEqual(4096)
   })
 
   test('go on over the borders of batches', () => {
-    const bytes = Buffer.concat(Array.from({ length: 20 }, (_, i) => encodeRecordBatch({ records: records(i * 300, 300) })))
-    expect(new BatchDecoder(bytes, OPTIONS).next()).toHaveLength(4096)
+    const bytes = Buffer.concat(Array.from({ length: 20 }, (_, i) => encodeRecordBatch({ records: records(i * 30, 30) })))
+    expect(new BatchDecoder(bytes, OPTIONS).next()).toHaveLength(MAX_RECORDS_PER_ARRAY)
   })
 
   test('end early where few records decompress to much, so that memory stays bounded', () => {
