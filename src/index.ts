@@ -36,7 +36,7 @@ export {
   UnsupportedError,
 } from './core/errors.ts'
 export type { BatchInfo, Listener, OutputOperationInfo, StreamEvent, TaskInfo } from './core/events.ts'
-export type { Executor, ExecutorContext, TaskGroup, TaskResult } from './core/executor.ts'
+export type { Executor, ExecutorContext, ExecutorRun, TaskGroup, TaskResult } from './core/executor.ts'
 export type { Log } from './core/log.ts'
 export type {
   AcquireOptions,

@@ -33,12 +33,16 @@ export type ExecutorContext = { readonly streamId: string; readonly log: Log; re
 
 /**
  * Where tasks run. It keeps no truth: a task that is lost is given out again, to anybody, under a new attempt.
- * An executor runs as many groups at a time as it has slots and queues the rest.
+ * One executor may serve several runs; its slots are then shared among them.
  */
 export interface Executor {
   readonly name: string
-  /** Opens what tasks need. Called once, before the first `run`. */
-  start(job: RunnableJob, context: ExecutorContext): Promise<void>
+  /** Opens what the job's tasks need, once a run of the job. */
+  start(job: RunnableJob, context: ExecutorContext): Promise<ExecutorRun>
+}
+
+/** An executor at work for one run of a job. It runs as many groups at a time as it has slots and queues the rest. */
+export interface ExecutorRun {
   /**
    * Runs the tasks of one range. Resolves when every task's rows are in, with the results in the tasks' order; rejects with the first error
    * after the others were aborted and have ended. Errors keep class, code and fields.

@@ -1,6 +1,6 @@
 import { errorMessage, isTidemarkError, JobError, TaskFailedError } from '../core/errors.ts'
 import type { BatchInfo } from '../core/events.ts'
-import type { TaskResult } from '../core/executor.ts'
+import type { ExecutorRun, TaskResult } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import type { Isolation } from '../core/source.ts'
 import type { Batch, OffsetRange } from '../core/values.ts'
@@ -24,27 +24,18 @@ export type BatchRun = {
 export class BatchRunner {
   readonly #job: DriverJob
   readonly #lease: Lease
+  readonly #executor: ExecutorRun
   readonly #committer: Committer
   readonly #bus: EventBus
   readonly #signal: AbortSignal
 
-  constructor(job: DriverJob, lease: Lease, committer: Committer, bus: EventBus, signal: AbortSignal) {
+  constructor(job: DriverJob, lease: Lease, executor: ExecutorRun, committer: Committer, bus: EventBus, signal: AbortSignal) {
     this.#job = job
     this.#lease = lease
+    this.#executor = executor
     this.#committer = committer
     this.#bus = bus
     this.#signal = signal
-  }
-
-  /** Refuses a begun batch that the job can no longer run: skipping its outputs would lose rows, and running others would not be a replay. */
-  checkReplay(batch: Batch): void {
-    const gone = readFacts(batch).outputs.filter(name => !this.#job.outputs.has(name))
-    if (gone.length === 0) return
-    throw new JobError(
-      `Batch ${batch.id} of stream ${this.#job.stream} is begun and not committed, and the job no longer has its ${plural('output', gone)} ` +
-        `${gone.join(', ')}. Put ${gone.length === 1 ? 'it' : 'them'} back, run the job until the batch is committed, then take ${gone.length === 1 ? 'it' : 'them'} out.`,
-      { details: { batchId: batch.id, outputs: gone } },
-    )
   }
 
   async run(batch: Batch, about: BatchRun): Promise<BatchInfo> {
@@ -56,7 +47,7 @@ export class BatchRunner {
       if (!about.isReplay) await this.#committer.begin(batch)
       await this.#committer.fence(facts.outputs, batch.id, batch.id - 1)
       report.start(facts.outputs)
-      results = await dispatch(this.#job.executor, this.#job.world, {
+      results = await dispatch(this.#executor, this.#job.world, {
         job: this.#job,
         batch,
         epoch: this.#lease.epoch,
@@ -97,6 +88,17 @@ export class BatchRunner {
       }
     }
   }
+}
+
+/** Refuses a begun batch that the job can no longer run: skipping its outputs would lose rows, and running others would not be a replay. */
+export function checkReplay(job: Pick<DriverJob, 'stream' | 'outputs'>, batch: Batch): void {
+  const gone = readFacts(batch).outputs.filter(name => !job.outputs.has(name))
+  if (gone.length === 0) return
+  throw new JobError(
+    `Batch ${batch.id} of stream ${job.stream} is begun and not committed, and the job no longer has its ${plural('output', gone)} ` +
+      `${gone.join(', ')}. Put ${gone.length === 1 ? 'it' : 'them'} back, run the job until the batch is committed, then take ${gone.length === 1 ? 'it' : 'them'} out.`,
+    { details: { batchId: batch.id, outputs: gone } },
+  )
 }
 
 /** The rows of one output in the order of the batch's ranges. */

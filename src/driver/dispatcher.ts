@@ -1,6 +1,6 @@
 import { errorMessage, isTidemarkError, TaskFailedError } from '../core/errors.ts'
 import type { TaskInfo } from '../core/events.ts'
-import type { Executor, TaskGroup, TaskResult } from '../core/executor.ts'
+import type { ExecutorRun, TaskGroup, TaskResult } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { Isolation } from '../core/source.ts'
 import { type Batch, type OffsetRange, partitionKey, showRange, type Task } from '../core/values.ts'
@@ -24,7 +24,7 @@ export type DispatchRequest = {
  * Gives every task of a batch to the executor, again under a new attempt where it failed in a way that may pass. Resolves when all are in;
  * rejects with the first failure after all others were aborted and have ended.
  */
-export async function dispatch(executor: Executor, world: World, request: DispatchRequest): Promise<TaskResult[]> {
+export async function dispatch(executor: ExecutorRun, world: World, request: DispatchRequest): Promise<TaskResult[]> {
   const abort = new AbortController()
   const signal = AbortSignal.any([request.signal, abort.signal])
   const inOrder = request.outputs.some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
@@ -54,7 +54,7 @@ export async function dispatch(executor: Executor, world: World, request: Dispat
 }
 
 async function runGroup(
-  executor: Executor,
+  executor: ExecutorRun,
   world: World,
   request: DispatchRequest,
   range: OffsetRange,

@@ -1,8 +1,9 @@
 import { isTidemarkError, TidemarkError } from '../core/errors.ts'
+import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import { type Batch, type OffsetRange, type PartitionOffset, partitionKey } from '../core/values.ts'
 import type { BatchFacts } from './batch-facts.ts'
-import { type BatchRun, BatchRunner } from './batch-runner.ts'
+import { type BatchRun, BatchRunner, checkReplay } from './batch-runner.ts'
 import { Committer } from './committer.ts'
 import type { DriverJob, Until } from './driver-job.ts'
 import { EventBus } from './event-bus.ts'
@@ -49,6 +50,7 @@ export class Driver {
   readonly #stopSignal = AbortSignal.any([this.#stopping.signal, this.#aborting.signal])
   readonly #ready = Promise.withResolvers<void>()
   readonly #committed = new Map<string, PartitionOffset>()
+  #executor: ExecutorRun | undefined
   #lastBatchId = 0
   #rate: number | undefined
   #isRed = false
@@ -112,7 +114,7 @@ export class Driver {
     }
     // The lease ends last: while another driver may begin, nothing of this one is still open.
     for (const close of [
-      () => this.#job.executor.close(),
+      () => this.#executor?.close(),
       ...resources.slice(1).map(it => () => release(it)),
       () => keeper?.end(),
       () => release(store),
@@ -157,12 +159,12 @@ export class Driver {
       signal,
       onRetry: error => this.#tellOutage(error),
     })
-    const runner = new BatchRunner(this.#job, lease, committer, this.#bus, signal)
-    if (state.pending !== undefined) runner.checkReplay(state.pending)
+    if (state.pending !== undefined) checkReplay(this.#job, state.pending)
     await this.#planner.look({ signal })
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
     for (const { name, sink } of outputs.values()) await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log })
-    await executor.start(this.#job, { streamId: lease.streamId, log, signal })
+    this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal })
+    const runner = new BatchRunner(this.#job, lease, this.#executor, committer, this.#bus, signal)
     const names = [...outputs.keys()]
     await committer.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId)
 

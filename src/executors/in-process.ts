@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
-import type { Executor, ExecutorContext, TaskGroup, TaskResult } from '../core/executor.ts'
-import type { Log } from '../core/log.ts'
+import type { Executor, ExecutorContext, ExecutorRun } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import { runTasks } from '../core/task-runner.ts'
+import { Slots } from '../util/slots.ts'
 
 export type InProcessOptions = {
   /** How many ranges are worked on at a time. Each may hold a connection and two fetches. @default 4 */
@@ -12,48 +12,27 @@ export type InProcessOptions = {
 
 /** Runs tasks in this process and thread: closures just work, and nothing is copied. The default executor. */
 export function inProcess(options: InProcessOptions = {}, world: { readonly clock: Clock } = { clock: systemClock }): Executor {
-  const concurrency = options.concurrency ?? 4
+  const { concurrency = 4 } = options
   if (!Number.isInteger(concurrency) || concurrency < 1) {
-    throw new ConfigError(`inProcess: concurrency is ${String(options.concurrency)}; it must be a whole number from 1.`)
+    throw new ConfigError(`inProcess: concurrency is ${String(concurrency)}; it must be a whole number from 1.`)
   }
-  return new InProcessExecutor(concurrency, world.clock)
+  const slots = new Slots(concurrency)
+  return {
+    name: 'in-process',
+    async start(job, context) {
+      await openSinks(job, context)
+      return inProcessRun(job, context, slots, world.clock)
+    },
+  }
 }
 
-class InProcessExecutor implements Executor {
-  readonly name = 'in-process'
-  readonly #concurrency: number
-  readonly #clock: Clock
-  #started: { readonly job: RunnableJob; readonly log: Log } | undefined
-  #free: number
-  readonly #queue: (() => void)[] = []
+async function openSinks(job: RunnableJob, { streamId, log, signal }: ExecutorContext): Promise<void> {
+  for (const { name, sink } of job.outputs.values()) await sink.open?.({ stream: job.stream, streamId, output: name, signal, log })
+}
 
-  constructor(concurrency: number, clock: Clock) {
-    this.#concurrency = concurrency
-    this.#free = concurrency
-    this.#clock = clock
-  }
-
-  async start(job: RunnableJob, { streamId, log, signal }: ExecutorContext): Promise<void> {
-    this.#started = { job, log }
-    for (const { name, sink } of job.outputs.values()) await sink.open?.({ stream: job.stream, streamId, output: name, signal, log })
-  }
-
-  async run(group: TaskGroup, { signal }: { readonly signal: AbortSignal }): Promise<readonly TaskResult[]> {
-    const started = this.#started
-    if (started === undefined)
-      throw new ConfigError(`Executor ${this.name} (${this.#concurrency} at a time) was asked to run before it was started.`)
-    if (this.#free > 0) this.#free--
-    else await new Promise<void>(resolve => this.#queue.push(resolve))
-    try {
-      return await runTasks(started.job, group, { clock: this.#clock, log: started.log, signal })
-    } finally {
-      const next = this.#queue.shift()
-      if (next === undefined) this.#free++
-      else next()
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#started = undefined
+function inProcessRun(job: RunnableJob, { log }: ExecutorContext, slots: Slots, clock: Clock): ExecutorRun {
+  return {
+    run: (group, { signal }) => slots.use(() => runTasks(job, group, { clock, log, signal })),
+    async close() {},
   }
 }

@@ -126,7 +126,7 @@ const schema = z.strictObject({
   guarantee: z
     .enum(['exactly-once', 'idempotent', 'at-least-once'], { error: "'exactly-once', 'idempotent' or 'at-least-once'" })
     .optional(),
-  executor: object<Executor>('an executor, such as inProcess({ concurrency: 4 })', ['start', 'run', 'close']).optional(),
+  executor: object<Executor>('an executor, such as inProcess({ concurrency: 4 })', ['start']).optional(),
   retry: z.strictObject({ forMs: wholeFrom(0, 'milliseconds').default(300_000) }).prefault({}),
   taskTimeoutMs: wholeFrom(1, 'milliseconds').default(600_000),
   leaseTtlMs: wholeFrom(100, 'milliseconds').default(10_000),
