@@ -12,7 +12,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'unit',
-          include: ['test/{src,connectors,offsets,scripts,property,architecture}/**/*.test.ts'],
+          include: ['test/{src,connectors,offsets,scripts,property,architecture,types,formats,docs}/**/*.test.ts'],
           pool: 'forks',
           testTimeout: 30_000,
         },
@@ -22,7 +22,7 @@ export default defineConfig({
         ssr,
         test: {
           name: 'kafka',
-          include: ['test/{integration,crash}/**/*.test.ts'],
+          include: ['test/{integration,crash,package}/**/*.test.ts'],
           globalSetup: ['test/support/kafka-global-setup.ts'],
           pool: 'forks',
           maxWorkers: 2,

@@ -16,8 +16,14 @@ const checks: Check[] = [
   { name: 'lint and format', command: ['biome', 'check', '--error-on-warnings'] },
   { name: 'unused code', command: ['knip'] },
 ]
-// What the package exports can only be looked at once there is something built.
-if (existsSync(join(root, 'dist'))) checks.push({ name: 'package', command: ['publint', '--strict', '--pack', 'false'] })
+// What the package exports is looked at as it is built: set-up, which runs before this, brings `dist/` up to date or says why it cannot.
+if (existsSync(join(root, 'dist'))) {
+  checks.push({ name: 'declarations', command: ['tsc', '-p', 'test/package/declarations'] })
+  checks.push({ name: 'package', command: ['publint', '--strict', '--pack', 'false'] })
+} else {
+  process.stdout.write('check: there is no dist/, so the package as it is built was not checked. npm run build makes it.\n')
+  process.exitCode = 1
+}
 
 const outcomes = await Promise.all(checks.map(runCheck))
 
@@ -26,7 +32,7 @@ for (const { name, output } of outcomes.filter(outcome => !outcome.isPassed)) {
 }
 const summary = outcomes.map(({ name, isPassed, tookMs }) => `${name} ${isPassed ? 'ok' : 'FAILED'} ${(tookMs / 1000).toFixed(1)} s`)
 process.stdout.write(`check: ${summary.join(' · ')}\n`)
-process.exitCode = outcomes.every(outcome => outcome.isPassed) ? 0 : 1
+if (outcomes.some(outcome => !outcome.isPassed)) process.exitCode = 1
 
 function runCheck({ name, command: [program, ...args] }: Check): Promise<Outcome> {
   const startedAt = performance.now()

@@ -1,0 +1,145 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { jsonlSink } from '../../connectors/files/index.ts'
+import { memoryOffsets } from '../../offsets/memory/index.ts'
+import { sqliteOffsets } from '../../offsets/sqlite/index.ts'
+import { silentLog } from '../../src/core/log.ts'
+import { type Batch, type OffsetStore, type StreamSnapshot, stream } from '../../src/index.ts'
+import { collectingSink } from '../../src/testing/index.ts'
+import { countingSource } from './counting-source.ts'
+
+const FORMATS = join(import.meta.dirname, '..', 'fixtures', 'formats')
+
+function fixture(name: string): string {
+  return readFileSync(join(FORMATS, name), 'utf8')
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-formats-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+function storeOfVersion(version: number): OffsetStore {
+  const path = join(temporaryFolder(), 'offsets.db')
+  const database = new DatabaseSync(path)
+  database.exec(fixture(`sqlite-v${version}.sql`))
+  database.close()
+  const store = sqliteOffsets({ path })
+  onTestFinished(() => store.close())
+  return store
+}
+
+const snapshot: StreamSnapshot = JSON.parse(fixture('snapshot-v1.json'))
+const intent: Batch = JSON.parse(fixture('intent-v1.json'))
+
+test('every file of a saved format is loaded by a test', () => {
+  const loaded = ['README.md', 'files-marker-v1.json', 'intent-v1.json', 'snapshot-v1.json', 'sqlite-v1.sql']
+  expect(readdirSync(FORMATS).sort()).toEqual(loaded)
+})
+
+describe('an SQLite store of version 1', () => {
+  test('shows all it holds: offsets, the begun batch, every kind of history, a retired stream', async () => {
+    const store = storeOfVersion(1)
+    expect(await store.streams()).toEqual(['orders', 'returns "ü"'])
+    expect(await store.snapshot('orders')).toEqual(snapshot)
+    expect((await store.read('orders')).pending).toEqual(intent)
+    expect((await Array.fromAsync(store.history('orders'))).map(({ kind }) => kind)).toEqual([
+      'reset',
+      'reset',
+      'discard',
+      'batch',
+      'start',
+    ])
+    expect((await store.read('returns "ü"')).retired).toBe('copied to postgres')
+  })
+
+  test('carries a stream on: the begun batch is run exactly as it was begun, then the rest', async () => {
+    const store = storeOfVersion(1)
+    const { committed, batches } = await carryOn(store)
+    expect(batches.map(({ id }) => id)).toEqual([3, 4])
+    expect(committed).toEqual([110, 9_007_199_254_740_000])
+  })
+})
+
+describe('a snapshot of version 1', () => {
+  test.for([
+    ['memory', () => memoryOffsets()],
+    ['SQLite', () => sqliteOffsets({ path: join(temporaryFolder(), 'offsets.db') })],
+  ] as const)('is restored whole into %s, and its next lease gets a higher epoch', async ([, open]) => {
+    const store = open()
+    onTestFinished(() => store.close())
+    await store.restore(snapshot)
+    expect(await store.snapshot('orders')).toEqual(snapshot)
+    expect((await store.acquire('orders', 'next', 1_000)).epoch).toBeGreaterThan(snapshot.epoch)
+  })
+})
+
+describe('an intent of version 1', () => {
+  test('is replayed task by task: the same ranges in their order, batch time and outputs, under the new epoch', async () => {
+    const store = memoryOffsets()
+    await store.restore({ ...snapshot, pending: intent })
+    const { batches, tasks, reads } = await carryOn(store)
+    expect(batches[0]).toEqual(intent)
+    expect(reads.slice(0, 2)).toEqual(intent.ranges)
+    const replayed = tasks.filter(({ batchId }) => batchId === intent.id).sort((a, b) => a.index - b.index)
+    expect(replayed.map(({ range, index, batchTime, output }) => ({ range, index, batchTime, output }))).toEqual(
+      intent.ranges.map((range, index) => ({ range, index, batchTime: intent.batchTime, output: 'orders' })),
+    )
+    for (const { epoch } of replayed) expect(epoch).toBe(snapshot.epoch + 1)
+  })
+
+  test('says in every form whether aborted records are visible', async () => {
+    for (const isolation of ['read_committed', { orders: 'read_committed' }]) {
+      const store = memoryOffsets()
+      await store.restore({ ...snapshot, pending: { ...intent, facts: { ...(intent.facts as object), isolation } } })
+      expect((await carryOn(store)).isolations[0]).toBe('read_committed')
+    }
+  })
+})
+
+test('a directory with a marker of version 1 goes on with its stream, and its epoch is the fence', async () => {
+  const directory = join(temporaryFolder(), 'orders')
+  mkdirSync(join(directory, '_tidemark', 'attempts'), { recursive: true })
+  writeFileSync(join(directory, '_tidemark', 'output.json'), fixture('files-marker-v1.json'))
+  const { stream: name, streamId, output, epoch } = JSON.parse(fixture('files-marker-v1.json'))
+  const about = { stream: name, streamId, output }
+  const sink = jsonlSink({ directory })
+  await sink.prepare?.({ ...about, signal: new AbortController().signal, log: silentLog })
+  const mark = { ...about, owner: 'next', lastBegun: 1, lastComplete: 1 }
+  await expect(sink.fence?.({ ...mark, epoch })).rejects.toMatchObject({ code: 'CONFLICT' })
+  await expect(sink.fence?.({ ...mark, epoch: epoch + 1 })).resolves.toBeUndefined()
+})
+
+/** Runs the stream of the fixtures to where its source ends. */
+async function carryOn(store: OffsetStore) {
+  const source = countingSource([
+    { topic: 'orders', partition: 0, offset: 110, topicId: 'q83vEjRWeJCrze8SNFZ4kA', leaderEpoch: 4 },
+    { topic: 'orders', partition: 1, offset: 9_007_199_254_740_000 },
+  ])
+  const isolations: unknown[] = []
+  const read = source.read
+  const watched = Object.assign(source, {
+    read: (range: Parameters<typeof read>[0], options: Parameters<typeof read>[1]) => {
+      isolations.push(options?.isolation)
+      return read(range, options)
+    },
+  })
+  const sink = collectingSink<number>()
+  const job = stream({ name: 'orders', offsets: store, log: silentLog })
+  const numbers = job.from(watched)
+  numbers.to(sink, { name: 'orders' })
+  numbers.forEachBatch(() => {})
+  await (await job.start({ until: 'latest', steal: true })).done
+  const entries = await Array.fromAsync(store.history('orders'))
+  return {
+    committed: (await store.read('orders')).offsets.map(({ offset }) => offset),
+    batches: entries.flatMap(entry => (entry.kind === 'batch' && entry.batch.id >= intent.id ? [entry.batch] : [])).reverse(),
+    tasks: sink.collected.map(({ task }) => task),
+    reads: source.reads,
+    isolations,
+  }
+}
