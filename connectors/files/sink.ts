@@ -96,6 +96,8 @@ class JsonlSink implements Sink<unknown> {
     } catch (error) {
       // What failed is what counts; a file left aside is removed at the next epoch.
       await rm(aside, { force: true }).catch(() => {})
+      // A fence that was raised after the look at the marker has taken the file aside away: then not the disk is at fault.
+      checkNotFenced(this.#directory, await readMarker(this.#directory).catch(() => undefined), task)
       throw error
     }
     await this.#makeDurable(task)

@@ -24,6 +24,9 @@ export type KafkaSourceOptions = {
 
 const MIB = 1_048_576
 
+/** As kafkajs takes a broker: it cuts at the first colon. */
+const HOST_AND_PORT = /^[^:]+:\d{1,5}$/
+
 const bytes = (least: number) =>
   z
     .number({ error: `a whole number of bytes from ${least}` })
@@ -104,6 +107,6 @@ function isKafka(value: unknown): boolean {
   const { brokers } = value
   return (
     typeof brokers === 'function' ||
-    (Array.isArray(brokers) && brokers.length > 0 && brokers.every(broker => typeof broker === 'string' && broker !== ''))
+    (Array.isArray(brokers) && brokers.length > 0 && brokers.every(broker => typeof broker === 'string' && HOST_AND_PORT.test(broker)))
   )
 }

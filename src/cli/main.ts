@@ -14,8 +14,19 @@ Examples:
 
 Exit codes: 0 done or stopped, 1 failed, 2 usage, configuration or job, 3 data loss, 4 fenced or lease held, 130 stopped by a second Ctrl-C.`
 
-/** The command line: parses `argv`, runs the command and sets the exit code. Results go to stdout, log and progress to stderr. */
-export async function main(argv: readonly string[]): Promise<void> {
+/**
+ * The command line: parses `argv`, runs the command and ends the process with its exit code, whatever the job left open. Results go to stdout,
+ * log and progress to stderr.
+ */
+export async function main(argv: readonly string[]): Promise<never> {
+  // Who reads may go first, as in `tidemark plan orders.ts | head -1`, and a terminal may be closed; neither may end a batch halfway.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  const code = await runCommand(argv)
+  await Promise.all([process.stdout, process.stderr].map(flush))
+  process.exit(code)
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
   const program = new Command('tidemark')
     .description('Kafka direct streams: deterministic offset ranges, exact replay, nothing lost and nothing doubled.')
     .version(ownVersion())
@@ -27,11 +38,20 @@ export async function main(argv: readonly string[]): Promise<void> {
   addOffsetsCommand(program)
   try {
     await program.parseAsync(argv)
+    return 0
   } catch (error) {
     // Commander has already said what was wrong with the call.
-    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
-    else process.exitCode = reportFailure(error)
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return reportFailure(error)
   }
+}
+
+/** Resolves when what was written is with the system: a pipe takes it later, and exiting would drop it. */
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => {
+    if (stream.destroyed || stream.writableEnded) resolve()
+    else stream.write('', () => resolve())
+  })
 }
 
 /** By the package's own name, for the sources and what is built of them lie at different depths. */

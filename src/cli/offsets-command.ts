@@ -4,7 +4,10 @@ import { printJson, printTable, showNumber } from './print.ts'
 import { type InspectOptions, withInspection } from './with-inspection.ts'
 
 export function addOffsetsCommand(program: Command): void {
-  const offsets = program.command('offsets').description('look at where a stream stands')
+  const offsets = program
+    .command('offsets')
+    .description('look at where a stream stands')
+    .addHelpText('after', '\nExample:\n  tidemark offsets show orders.ts')
   offsets
     .command('show')
     .description('committed, earliest and latest offsets, lag, and the begun batch')

@@ -1,62 +1,79 @@
-import type { WriteStream } from 'node:tty'
-import { createLogUpdate } from 'log-update'
+import { styleText } from 'node:util'
 import { errorMessage } from '../core/errors.ts'
 import type { Listener, StreamEvent } from '../core/events.ts'
 import type { Log } from '../core/log.ts'
 import { showRange } from '../core/values.ts'
 import { showNumber } from './print.ts'
+import { Rate } from './rate.ts'
+import { StatusLine, type Terminal } from './status-line.ts'
 
 const REDRAW_MS = 100
 const PRINT_MS = 1_000
-/** Rates are over this much of the past, so that they neither jump with each batch nor remember the start for ever. */
 const RATE_WINDOW_MS = 5_000
+/** How long after a batch, with nothing left to read, the line says that the stream waits (ms). */
+const IDLE_AFTER_MS = 1_000
+const RANGES_SHOWN = 8
 
 /**
  * Shows a run on stderr: records a second, lag, batch and delay. On a terminal it is one line that changes, elsewhere a line a second;
  * what needs to be read stays above it.
  */
 export class Progress {
-  readonly #stream: WriteStream | NodeJS.WriteStream
-  readonly #update: ReturnType<typeof createLogUpdate>
+  readonly #terminal: Terminal
+  readonly #line: StatusLine | undefined
   readonly #timer: NodeJS.Timeout
-  readonly #past: { readonly at: number; readonly records: number }[] = []
+  readonly #rate = new Rate(RATE_WINDOW_MS)
+  /** Troubles that were told; each is told once until all is well again. */
+  readonly #told = new Set<string>()
   #records = 0
   #counted: string | undefined
-  #batch: { id: number; isReplay: boolean } | undefined
+  #batch: { readonly id: number; readonly isReplay: boolean } | undefined
+  #completedAt: number | undefined
   #lag: number | undefined
   #delayMs: number | undefined
+  #isRunning = false
   #hasNews = false
   #ended = false
 
-  constructor(stream: WriteStream | NodeJS.WriteStream) {
-    this.#stream = stream
-    this.#update = createLogUpdate(stream as NodeJS.WriteStream)
-    this.#timer = setInterval(() => this.#show(), stream.isTTY ? REDRAW_MS : PRINT_MS).unref()
+  constructor(terminal: Terminal, others: readonly Terminal[] = []) {
+    this.#terminal = terminal
+    this.#line = terminal.isTTY ? new StatusLine(terminal, others) : undefined
+    this.#timer = setInterval(() => this.#show(), terminal.isTTY ? REDRAW_MS : PRINT_MS).unref()
   }
 
   readonly listener: Listener = event => this.#note(event)
 
-  /** For a job without a log of its own: only what needs to be read. */
+  /** For a job without a log of its own. What the driver logs is told by events already, so only what others warn of is left to say. */
   readonly log: Log = {
     debug: () => {},
     info: () => {},
-    warn: (_fields, message = '') => this.say(`warning: ${message}`),
-    error: () => {},
+    warn: (fields, message = '') => {
+      if (!('stream' in fields)) this.#warn(message)
+    },
+    error: (fields, message = '') => {
+      if (!('stream' in fields) || 'event' in fields) this.#warn(message)
+    },
   }
 
   /** Prints a line that stays. */
   say(line: string): void {
-    if (this.#stream.isTTY) this.#update.clear()
-    this.#stream.write(`${line}\n`)
-    if (this.#stream.isTTY && !this.#ended) this.#draw()
+    this.#terminal.write(`${line}\n`)
   }
 
+  /** Shows the last state and leaves it. */
   end(): void {
     if (this.#ended) return
     this.#ended = true
     clearInterval(this.#timer)
-    this.#show()
-    if (this.#stream.isTTY) this.#update.done()
+    const isEmpty = this.#batch === undefined
+    if (!isEmpty) this.#show()
+    this.#line?.end({ erase: isEmpty })
+  }
+
+  #warn(message: string): void {
+    if (this.#told.has(message)) return
+    this.#told.add(message)
+    this.say(`${this.#style('yellow', 'warning:')} ${message}`)
   }
 
   #note(event: StreamEvent): void {
@@ -65,60 +82,84 @@ export class Progress {
         this.say(`${event.stream}: standing by. ${event.reason}`)
         return
       case 'streamStarted':
+        this.#isRunning = true
         this.say(`${event.stream}: started at epoch ${event.epoch}, ${event.guarantee}, into ${event.outputs.join(', ')}`)
         return
       case 'batchSubmitted': {
         const { id, isReplay, ranges, batchTime } = event.batch
+        // The first rate is that of the first batch, not of the connecting before it.
+        if (this.#batch === undefined) this.#rate.note(performance.now(), 0)
         this.#batch = { id, isReplay }
+        this.#completedAt = undefined
         if (isReplay) {
-          this.say(`${event.stream}: replaying batch ${id}, begun ${new Date(batchTime).toISOString()} and not committed:`)
-          for (const range of ranges.slice(0, 8)) this.say(`  ${showRange(range)}`)
-          if (ranges.length > 8) this.say(`  and ${ranges.length - 8} more ranges`)
+          const lines = ranges.slice(0, RANGES_SHOWN).map(range => `  ${showRange(range)}`)
+          if (ranges.length > RANGES_SHOWN) lines.push(`  and ${ranges.length - RANGES_SHOWN} more ranges`)
+          const begun = new Date(batchTime).toISOString()
+          this.say([`${event.stream}: replaying batch ${id}, begun ${begun} and not committed:`, ...lines].join('\n'))
         }
         return
       }
-      case 'taskEnded':
+      case 'taskEnded': {
+        const { status, task, records = 0, willRetry, error } = event.task
         // Outputs of one range share its read, so the records of one of them are those that were read.
-        this.#counted ??= event.task.task.output
-        if (event.task.status === 'completed' && event.task.task.output === this.#counted) this.#records += event.task.records ?? 0
+        this.#counted ??= task.output
+        if (status === 'completed' && task.output === this.#counted) this.#records += records
+        if (willRetry) this.#warn(`task ${showRange(task.range)} of batch ${task.batchId} is tried again: ${errorMessage(error)}`)
         this.#hasNews = true
         return
+      }
       case 'batchCompleted':
+        this.#completedAt = performance.now()
         this.#lag = event.batch.lag
         this.#delayMs = event.batch.totalDelay
         this.#hasNews = true
         return
       case 'health':
-        this.say(event.status === 'red' ? `${event.stream}: health is red: ${event.reason}` : `${event.stream}: health is green again`)
+        this.#noteHealth(event.stream, event.status, event.reason)
         return
       case 'error':
-        if (!event.fatal) this.say(`${event.stream}: ${errorMessage(event.error)}`)
+        if (!event.fatal) this.#warn(event.error.message)
         return
       default:
         return
     }
   }
 
+  #noteHealth(stream: string, status: 'green' | 'red', reason = ''): void {
+    if (status === 'green') {
+      this.#told.clear()
+      this.say(`${stream}: ${this.#style('green', 'health is green again')}`)
+      return
+    }
+    const why = this.#told.has(reason) ? '' : ` (${reason})`
+    this.#told.add(reason)
+    this.say(`${stream}: ${this.#style('red', 'health is red')}${why}; the stream goes on when this has passed`)
+  }
+
   #show(): void {
-    const now = performance.now()
-    this.#past.push({ at: now, records: this.#records })
-    while (this.#past.length > 2 && now - (this.#past[1]?.at ?? now) > RATE_WINDOW_MS) this.#past.shift()
-    if (this.#stream.isTTY) this.#draw()
-    else if (this.#hasNews) this.#stream.write(`${this.#line()}\n`)
+    if (this.#batch !== undefined) this.#rate.note(performance.now(), this.#records)
+    if (this.#line !== undefined) {
+      if (this.#isRunning) this.#line.draw(this.#text())
+    } else if (this.#hasNews) this.say(this.#text())
     this.#hasNews = false
   }
 
-  #draw(): void {
-    if (this.#batch !== undefined) this.#update(this.#line())
+  #text(): string {
+    if (this.#batch === undefined) return 'waiting for records'
+    const { id, isReplay } = this.#batch
+    const waited = this.#completedAt === undefined ? 0 : performance.now() - this.#completedAt
+    if (!this.#ended && !this.#lag && waited > IDLE_AFTER_MS) {
+      return `waiting for records  batch ${id} committed  ${showNumber(this.#records)} records`
+    }
+    const perSecond = this.#rate.perSecond()
+    const parts = [`batch ${id}${isReplay ? ' (replay)' : ''}`, `${showNumber(this.#records)} records`]
+    if (perSecond !== undefined && this.#records > 0) parts.push(`${showNumber(Math.round(perSecond))} records/s`)
+    if (this.#lag !== undefined) parts.push(`lag ${showNumber(this.#lag)}`)
+    if (this.#delayMs !== undefined) parts.push(`delay ${(this.#delayMs / 1000).toFixed(2)} s`)
+    return parts.join('  ')
   }
 
-  #line(): string {
-    const first = this.#past[0]
-    const last = this.#past.at(-1)
-    const elapsed = first === undefined || last === undefined ? 0 : last.at - first.at
-    const rate = first === undefined || last === undefined || elapsed < 1 ? 0 : ((last.records - first.records) / elapsed) * 1000
-    const replay = this.#batch?.isReplay ? ' (replay)' : ''
-    const delay = this.#delayMs === undefined ? '-' : `${(this.#delayMs / 1000).toFixed(2)} s`
-    return `batch ${this.#batch?.id ?? '-'}${replay}  ${showNumber(this.#records)} records  ${showNumber(Math.round(rate))} records/s  lag ${showNumber(this.#lag)}  delay ${delay}`
+  #style(color: 'red' | 'green' | 'yellow', text: string): string {
+    return styleText(color, text, { stream: this.#terminal })
   }
 }

@@ -1,5 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { errorMessage, isTidemarkError } from '../core/errors.ts'
+
+/** The folders of this package's own code, as stacks show them. */
+const OWN_CODE = ['../', '../../connectors/', '../../offsets/'].map(folder => fileURLToPath(new URL(folder, import.meta.url)))
 
 /** Says on stderr why a command failed, without a stack trace for what the user can mend, and gives the exit code. */
 export function reportFailure(error: unknown): number {
@@ -7,7 +11,8 @@ export function reportFailure(error: unknown): number {
   for (let cause = (error as Error | undefined)?.cause; cause !== undefined; cause = (cause as Error).cause) {
     const said = lines.join('\n')
     const text = errorMessage(cause)
-    if (!said.includes(text)) lines.push(`  because: ${text}`)
+    // kafkajs says what the system said once more, as in `Connection error: connect ECONNREFUSED …`.
+    if (!said.includes(text) && !said.includes(text.replace(/^[\w ]+: /, ''))) lines.push(`  because: ${text}`)
     const frame = ownFrame(cause)
     if (frame !== undefined && !said.includes(frame)) lines.push(`  ${frame}`)
     if (!(cause instanceof Error)) break
@@ -19,7 +24,7 @@ export function reportFailure(error: unknown): number {
 }
 
 /** The exit code that scripts can rely on. */
-export function exitCode(error: unknown): number {
+function exitCode(error: unknown): number {
   if (!isTidemarkError(error)) return 1
   switch (error.code) {
     case 'CONFIG':
@@ -35,10 +40,11 @@ export function exitCode(error: unknown): number {
   }
 }
 
-/** The first line of a stack that is neither Node's nor a package's: where in the job it was thrown. */
+/** The first line of a stack that is neither Node's, nor a package's, nor ours: where in the job it was thrown. */
 function ownFrame(error: unknown): string | undefined {
-  if (!(error instanceof Error) || isTidemarkError(error)) return undefined
+  // A syntax error has no frame in the file that it is about.
+  if (!(error instanceof Error) || error instanceof SyntaxError || isTidemarkError(error)) return undefined
   const frames = error.stack?.split('\n').filter(line => /^\s+at /.test(line)) ?? []
-  const first = frames.find(line => !/node:|node_modules|[/\\](dist|src)[/\\](core|driver|executors|streams)[/\\]/.test(line))
+  const first = frames.find(line => !/node:|node_modules/.test(line) && !OWN_CODE.some(folder => line.includes(folder)))
   return first?.trim()
 }

@@ -7,6 +7,10 @@ import { openStore } from './open-store.ts'
 import { printJson, showNumber } from './print.ts'
 import { Progress } from './progress.ts'
 
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
+/** How long the second signal waits for the lease to be given back (ms). */
+const LEAVE_WITHIN_MS = 500
+
 type RunOptions = {
   readonly until?: string
   readonly store?: string
@@ -34,27 +38,27 @@ async function runJob(path: string, options: RunOptions): Promise<void> {
   const until = options.until === undefined ? undefined : parseUntil(options.until)
   const loaded = await loadJob(path)
   const store = await openStore(loaded, options.store)
-  const progress = (options.progress ?? process.stderr.isTTY) ? new Progress(process.stderr) : undefined
+  const progress = (options.progress ?? process.stderr.isTTY) ? new Progress(process.stderr, [process.stdout]) : undefined
 
   let run: Run | undefined
   let asked = 0
   const stop = () => {
     asked += 1
     if (asked === 1) {
-      progress?.say(
-        'stopping: the batch in hand is finished and committed first. Once more stops at once; the batch is then replayed by the next run.',
-      )
+      progress?.say('stopping when the batch in hand is committed; once more stops at once, and the next run replays it')
       run?.stop()
       return
     }
+    const leave = () => {
+      progress?.end()
+      process.exit(130)
+    }
     // At once: nothing of the batch in hand is committed, and the lease is given back if the store is quick.
-    const leave = () => process.exit(130)
-    setTimeout(leave, 1_000).unref()
+    setTimeout(leave, LEAVE_WITHIN_MS).unref()
     if (run === undefined) leave()
     else run.stop({ now: true }).then(leave)
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  for (const signal of SIGNALS) process.on(signal, stop)
   try {
     run = await loaded.job.start({
       ...(until !== undefined && { until }),
@@ -75,8 +79,7 @@ async function runJob(path: string, options: RunOptions): Promise<void> {
     }
   } finally {
     progress?.end()
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
+    for (const signal of SIGNALS) process.off(signal, stop)
   }
 }
 

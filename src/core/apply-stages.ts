@@ -31,7 +31,7 @@ async function* guardRange(rows: Rows, stage: Stage, range: RangeContext): Async
   try {
     yield* rows
   } catch (error) {
-    if (isTidemarkError(error) || range.range === undefined) throw error
+    if (isTidemarkError(error)) throw error
     throw new RecordError(`${stage.label} failed in ${showRange(range.range)} of batch ${range.batchId}: ${errorMessage(error)}`, {
       details: { ...range.range, stage: stage.label },
       cause: error,

@@ -139,7 +139,7 @@ export class TaskFailedError extends TidemarkError {
   }
 }
 
-/** A deadline passed. Retryable unless the deadline was the task's own. */
+/** A deadline passed. Retryable unless it says otherwise. */
 export class TimeoutError extends TidemarkError {
   constructor(message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
     super('TIMEOUT', message, { retryable: true, ...options })

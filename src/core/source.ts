@@ -50,6 +50,13 @@ export interface Source<out R> {
   readonly startingOffsets?: StartingOffsets
   /** @default 'read_uncommitted' for a source without transactions */
   readonly isolation?: Isolation
+  /** Whether topics may come to it by themselves, as with a regular expression. @default false */
+  readonly findsTopics?: boolean
+  /**
+   * Where the leader epoch of each position ended in its log, as the leader knows it: KIP-320's test for a log that was cut and has grown again.
+   * Partitions that the leader knows nothing of are left out.
+   */
+  epochEndOffsets?(positions: readonly PartitionOffset[], options?: CallOptions): Promise<PartitionOffset[]>
   /** What a consumer group of Kafka has committed: for `{ at: 'committed' }`. */
   committedOffsets?(group: string, options?: CallOptions): Promise<PartitionOffset[]>
   /**

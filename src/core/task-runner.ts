@@ -1,5 +1,6 @@
 import { applyStages } from './apply-stages.ts'
 import type { Clock } from './clock.ts'
+import { endWithin } from './end-within.ts'
 import { ConfigError, JobError, TimeoutError } from './errors.ts'
 import type { TaskGroup, TaskResult } from './executor.ts'
 import type { Log } from './log.ts'
@@ -8,6 +9,9 @@ import { shareRows } from './share-rows.ts'
 import { showRange, type Task } from './values.ts'
 
 export type RunnerContext = { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal }
+
+/** How long code that was told to stop may take to do so, ms; then the task ends without it. */
+const ABORT_GRACE_MS = 5_000
 
 type Rows = AsyncIterable<readonly unknown[]>
 type Branch = { readonly task: Task; readonly output: RunnableOutput; readonly counts: Counts }
@@ -27,7 +31,8 @@ export async function runTasks(job: RunnableJob, group: TaskGroup, context: Runn
     () => {},
   )
   try {
-    return await runInTime(job, group, { ...context, signal: AbortSignal.any([context.signal, deadline.signal]) })
+    const signal = AbortSignal.any([context.signal, deadline.signal])
+    return await endWithin(runInTime(job, group, { ...context, signal }), { signal, graceMs: ABORT_GRACE_MS, clock: context.clock })
   } catch (error) {
     throw deadline.signal.aborted && !context.signal.aborted ? deadline.signal.reason : error
   } finally {
@@ -63,8 +68,14 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     const onBytes = (bytes: number) => {
       read.bytes += bytes
     }
-    const rows = countInto(source.read(group.range, { signal, isolation: group.isolation, onBytes }), read)
-    await runBranches(rows, branches, 0, { abort, signal, log: context.log })
+    const reading = source.read(group.range, { signal, isolation: group.isolation, onBytes })[Symbol.asyncIterator]()
+    try {
+      await runBranches(countInto({ [Symbol.asyncIterator]: () => reading }, read), branches, 0, { abort, signal, log: context.log })
+    } finally {
+      // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget.
+      abort.abort(new Error('the task has ended'))
+      reading.return?.().catch(() => {})
+    }
   }
 
   const endTime = context.clock.now()
@@ -121,11 +132,10 @@ function groupByStage(branches: readonly Branch[], depth: number): Branch[][] {
 }
 
 async function writeBranch(rows: Rows, branch: Branch, { signal, log }: BranchContext): Promise<void> {
-  const { task, output, counts } = branch
+  const { task, output } = branch
   // A sink that only listens for the abort would wait for ever for one that has been.
   signal.throwIfAborted()
   await output.sink.write(task, countRows(rows, branch) as AsyncIterable<readonly never[]>, { signal, log })
-  if (counts.gathered && counts.gathered.length > (output.gatherMaxRows ?? 0)) throw tooManyRows(branch)
 }
 
 async function* countInto(rows: Rows, read: { records: number }): AsyncGenerator<readonly unknown[]> {
@@ -140,17 +150,18 @@ async function* countRows(rows: Rows, branch: Branch): AsyncGenerator<readonly u
   for await (const array of rows) {
     counts.rows += array.length
     if (counts.gathered !== undefined) {
-      if (counts.rows > (output.gatherMaxRows ?? 0)) throw tooManyRows(branch)
+      if (counts.rows > (output.gatherMaxRows ?? 0)) throw gatheredTooMany(output, branch.task.batchId)
       for (const row of array) counts.gathered.push(row)
     }
     yield array
   }
 }
 
-function tooManyRows({ task, output }: Branch): ConfigError {
+/** What a batch with more rows than its output gathers ends with. */
+export function gatheredTooMany({ name, gatherMaxRows }: RunnableOutput, batchId: number): ConfigError {
   return new ConfigError(
-    `Output ${output.name} gathers a batch's rows on the driver and takes at most ${output.gatherMaxRows}; ${showRange(task.range)} of batch ` +
-      `${task.batchId} has more. Lower limits.maxRecordsPerBatch, raise the output's maxRows, or use forEachRange, which gathers nothing.`,
+    `Output ${name} gathers a batch's rows on the driver and takes at most ${gatherMaxRows}; batch ${batchId} has more. Lower ` +
+      `limits.maxRecordsPerBatch, raise the output's maxRows, or use forEachRange, which gathers nothing.`,
   )
 }
 

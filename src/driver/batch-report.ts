@@ -35,8 +35,9 @@ export class BatchReport {
     for (const operation of outputOperations) this.#bus.emit({ type: 'outputOperationStarted', batchId: this.#info.id, operation })
   }
 
-  /** Ends every output operation: with its rows, or all with the reason the batch failed. */
+  /** Ends every output operation, once: with its rows, or all with the reason the batch failed. */
   endOutputs(results: readonly TaskResult[], failureReason?: string): void {
+    if (this.#info.outputOperations.some(operation => operation.endTime !== undefined)) return
     const endTime = this.#clock.now()
     const outputOperations = this.#info.outputOperations.map(operation => {
       const rows = results.reduce((sum, result) => (result.task.output === operation.name ? sum + result.rows : sum), 0)

@@ -1,8 +1,9 @@
-import { errorMessage, isTidemarkError, JobError, TaskFailedError } from '../core/errors.ts'
+import { errorMessage, isTidemarkError, JobError, TaskFailedError, type TidemarkError } from '../core/errors.ts'
 import type { BatchInfo } from '../core/events.ts'
 import type { ExecutorRun, TaskResult } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import type { Isolation } from '../core/source.ts'
+import { gatheredTooMany } from '../core/task-runner.ts'
 import type { Batch, OffsetRange } from '../core/values.ts'
 import { readFacts } from './batch-facts.ts'
 import { BatchReport } from './batch-report.ts'
@@ -10,6 +11,7 @@ import type { Committer } from './committer.ts'
 import { dispatch } from './dispatcher.ts'
 import type { DriverJob } from './driver-job.ts'
 import type { EventBus } from './event-bus.ts'
+import type { Planner } from './planner.ts'
 import { Stopped } from './stopped.ts'
 
 export type BatchRun = {
@@ -20,22 +22,39 @@ export type BatchRun = {
   readonly lag: number | undefined
 }
 
+/** What a batch's life needs beside the job. */
+export type BatchRunnerParts = {
+  readonly lease: Lease
+  readonly executor: ExecutorRun
+  readonly committer: Committer
+  /** Knows which source a topic comes from. */
+  readonly planner: Planner
+  readonly bus: EventBus
+  /** Told of each failure that is tried again. */
+  readonly onOutage: (error: TidemarkError) => void
+  readonly signal: AbortSignal
+}
+
 /** Takes one batch through its life: begin, fence, run, commit, tell. */
 export class BatchRunner {
   readonly #job: DriverJob
   readonly #lease: Lease
   readonly #executor: ExecutorRun
   readonly #committer: Committer
+  readonly #planner: Planner
+  readonly #onOutage: (error: TidemarkError) => void
   readonly #bus: EventBus
   readonly #signal: AbortSignal
 
-  constructor(job: DriverJob, lease: Lease, executor: ExecutorRun, committer: Committer, bus: EventBus, signal: AbortSignal) {
+  constructor(job: DriverJob, parts: BatchRunnerParts) {
     this.#job = job
-    this.#lease = lease
-    this.#executor = executor
-    this.#committer = committer
-    this.#bus = bus
-    this.#signal = signal
+    this.#lease = parts.lease
+    this.#executor = parts.executor
+    this.#committer = parts.committer
+    this.#planner = parts.planner
+    this.#onOutage = parts.onOutage
+    this.#bus = parts.bus
+    this.#signal = parts.signal
   }
 
   async run(batch: Batch, about: BatchRun): Promise<BatchInfo> {
@@ -52,6 +71,8 @@ export class BatchRunner {
         batch,
         epoch: this.#lease.epoch,
         outputs: facts.outputs,
+        outputsOf: range => this.#planner.outputsOf(range, facts.outputs, this.#job.outputs),
+        onRetry: error => this.#onOutage(error),
         isolationOf: isolationByTopic(facts.isolation),
         retryForMs: this.#job.options.retryForMs,
         taskTimeoutMs: this.#job.options.taskTimeoutMs,
@@ -76,6 +97,8 @@ export class BatchRunner {
       const call = this.#job.batchFunctions.get(output)
       if (call === undefined) continue
       const rows = gatheredRows(results, output)
+      const declared = this.#job.outputs.get(output)
+      if (declared !== undefined && rows.length > (declared.gatherMaxRows ?? 0)) throw gatheredTooMany(declared, batch.id)
       const { id, batchTime, ranges } = batch
       try {
         await call(rows, { stream: this.#job.stream, id, batchTime, epoch: this.#lease.epoch, ranges })
@@ -90,14 +113,20 @@ export class BatchRunner {
   }
 }
 
-/** Refuses a begun batch that the job can no longer run: skipping its outputs would lose rows, and running others would not be a replay. */
-export function checkReplay(job: Pick<DriverJob, 'stream' | 'outputs'>, batch: Batch): void {
-  const gone = readFacts(batch).outputs.filter(name => !job.outputs.has(name))
-  if (gone.length === 0) return
+/**
+ * Refuses a begun batch that the job can no longer run: skipping its outputs or topics would lose rows, and running others would not be a
+ * replay. Called when the planner has looked.
+ */
+export function checkReplay(job: Pick<DriverJob, 'stream' | 'outputs'>, planner: Planner, batch: Batch): void {
+  const outputs = readFacts(batch).outputs.filter(name => !job.outputs.has(name))
+  const topics = [...new Set(batch.ranges.map(range => range.topic))].filter(topic => !planner.hasTopic(topic))
+  if (outputs.length === 0 && topics.length === 0) return
+  const gone = [...outputs.map(name => `output ${name}`), ...topics.map(topic => `topic ${topic}`)]
+  const them = gone.length === 1 ? 'it' : 'them'
   throw new JobError(
-    `Batch ${batch.id} of stream ${job.stream} is begun and not committed, and the job no longer has its ${plural('output', gone)} ` +
-      `${gone.join(', ')}. Put ${gone.length === 1 ? 'it' : 'them'} back, run the job until the batch is committed, then take ${gone.length === 1 ? 'it' : 'them'} out.`,
-    { details: { batchId: batch.id, outputs: gone } },
+    `Batch ${batch.id} of stream ${job.stream} is begun and not committed, and the job no longer has its ${gone.join(', ')}. ` +
+      `Put ${them} back, run the job until the batch is committed, then take ${them} out.`,
+    { details: { batchId: batch.id, outputs, topics } },
   )
 }
 
@@ -110,8 +139,4 @@ function gatheredRows(results: readonly TaskResult[], output: string): readonly 
 function isolationByTopic(isolation: Isolation | { readonly [topic: string]: Isolation }): (range: OffsetRange) => Isolation {
   if (typeof isolation === 'string') return () => isolation
   return range => isolation[range.topic] ?? 'read_committed'
-}
-
-function plural(noun: string, of: readonly unknown[]): string {
-  return of.length === 1 ? noun : `${noun}s`
 }

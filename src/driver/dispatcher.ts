@@ -1,4 +1,4 @@
-import { errorMessage, isTidemarkError, TaskFailedError } from '../core/errors.ts'
+import { errorMessage, isTidemarkError, TaskFailedError, type TidemarkError } from '../core/errors.ts'
 import type { TaskInfo } from '../core/events.ts'
 import type { ExecutorRun, TaskGroup, TaskResult } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
@@ -12,12 +12,17 @@ export type DispatchRequest = {
   readonly batch: Batch
   /** The lease's epoch: a replayed batch runs under the new one. */
   readonly epoch: number
+  /** The batch's outputs, for their ordering. */
   readonly outputs: readonly string[]
+  /** Those of them that the range's topic goes to: a job may have several sources. */
+  readonly outputsOf: (range: OffsetRange) => readonly string[]
   readonly isolationOf: (range: OffsetRange) => Isolation
   readonly retryForMs: number
   readonly taskTimeoutMs: number
   readonly signal: AbortSignal
   readonly onTaskEnd: (task: TaskInfo) => void
+  /** Told of each failure that is tried again. */
+  readonly onRetry: (error: TidemarkError) => void
 }
 
 /**
@@ -61,12 +66,12 @@ async function runGroup(
   index: number,
   signal: AbortSignal,
 ): Promise<readonly TaskResult[]> {
-  const { job, batch, epoch, outputs, onTaskEnd } = request
-  return retrying(world, { forMs: request.retryForMs, signal }, async number => {
+  const { job, batch, epoch, onTaskEnd, onRetry } = request
+  return retrying(world, { forMs: request.retryForMs, signal, onRetry }, async number => {
     const attempt = `${epoch}-${batch.id}-${index}-${number}-${world.random.id(8)}`
-    const tasks = outputs.map(
-      (output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }),
-    )
+    const tasks = request
+      .outputsOf(range)
+      .map((output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }))
     const group: TaskGroup = { range, isolation: request.isolationOf(range), timeoutMs: request.taskTimeoutMs, tasks }
     const startTime = world.clock.now()
     try {

@@ -19,6 +19,9 @@ import { release, retain } from './shared-resources.ts'
 import { resolveStartingPoints } from './starting-points.ts'
 import { Stopped } from './stopped.ts'
 
+/** How far back in the history to look for the last batch, which only resets and starts can lie behind. */
+const RECENT_ENTRIES = 100
+
 export type DriveOptions = {
   /** Where the run ends by itself. @default it goes on until it is stopped */
   readonly until?: Until
@@ -54,6 +57,8 @@ export class Driver {
   #lastBatchId = 0
   #rate: number | undefined
   #isRed = false
+  /** From the first planning on, topics that a pattern finds are new ones. */
+  #hasPlanned = false
   #batches = 0
   #records = 0
 
@@ -144,6 +149,7 @@ export class Driver {
         this.#bus.emit({ type: 'standingBy', reason: error.message })
         this.#ready.resolve()
       },
+      onTrouble: error => this.#tellTrouble(error),
     })
   }
 
@@ -154,19 +160,19 @@ export class Driver {
     for (const position of state.offsets) this.#committed.set(partitionKey(position), position)
     this.#lastBatchId = state.lastBatchId
 
-    const committer = new Committer(store, lease, this.#job, world, {
-      forMs: options.retryForMs,
-      signal,
-      onRetry: error => this.#tellOutage(error),
-    })
-    if (state.pending !== undefined) checkReplay(this.#job, state.pending)
-    await this.#planner.look({ signal })
+    const onOutage = (error: TidemarkError) => this.#tellOutage(error)
+    const committer = new Committer(store, lease, this.#job, world, { forMs: options.retryForMs, signal, onRetry: onOutage })
+    await this.#planner.look({ signal: this.#stopSignal })
+    if (state.pending !== undefined) checkReplay(this.#job, this.#planner, state.pending)
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
     for (const { name, sink } of outputs.values()) await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log })
     this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal })
-    const runner = new BatchRunner(this.#job, lease, this.#executor, committer, this.#bus, signal)
+    const parts = { lease, executor: this.#executor, committer, planner: this.#planner, bus: this.#bus, onOutage, signal }
+    const runner = new BatchRunner(this.#job, parts)
     const names = [...outputs.keys()]
-    await committer.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId)
+    // At start an output that cannot be reached is a mistake to mend: it is not waited for.
+    const atStart = new Committer(store, lease, this.#job, world, { forMs: 0, signal })
+    await atStart.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId)
 
     this.#bus.emit({
       type: 'streamStarted',
@@ -177,13 +183,16 @@ export class Driver {
       ...(state.pending !== undefined && { pendingBatchId: state.pending.id }),
     })
     this.#ready.resolve()
+    this.#stopSignal.throwIfAborted()
     if (state.pending !== undefined) await this.#runBatch(runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
 
-    const scheduler = new Scheduler(world.clock, options.batchIntervalMs, state.pending?.batchTime)
+    const scheduler = new Scheduler(world.clock, options.batchIntervalMs, state.pending?.batchTime ?? (await this.#lastBatchTime()))
     while (!this.#planner.isDone(this.#committed)) {
       await this.#gate.pass(this.#stopSignal)
       const waitedMs = await scheduler.nextTick(this.#stopSignal)
       const { ranges, lag } = await this.#plan(lease)
+      // Paused while it waited or planned: what was planned is planned anew later.
+      if (!this.#gate.isOpen) continue
       if (ranges.length === 0) {
         if (this.#planner.isDone(this.#committed)) return
         await this.#outlast(() => this.#waiter.wait(this.#committed, this.#stopSignal))
@@ -195,11 +204,22 @@ export class Driver {
     }
   }
 
+  /** The batch time used last, so that the next is later, whatever the clock says. */
+  async #lastBatchTime(): Promise<number> {
+    const { store, stream } = this.#job
+    for await (const entry of store.history(stream, { limit: RECENT_ENTRIES, signal: this.#aborting.signal })) {
+      if (entry.kind === 'batch' || entry.kind === 'discard') return entry.batch.batchTime
+    }
+    return 0
+  }
+
   /** Looks at the sources, gives every new partition a durable starting point, and plans. */
   async #plan(lease: Lease): Promise<{ ranges: OffsetRange[]; lag: number }> {
     return this.#outlast(async () => {
       await this.#waiter.look(this.#stopSignal)
       await this.#startPartitions(lease)
+      await this.#planner.checkEpochs(this.#committed, { signal: this.#stopSignal })
+      this.#hasPlanned = true
       return this.#planner.plan(this.#committed, this.#rate)
     })
   }
@@ -211,10 +231,11 @@ export class Driver {
   async #startPartitions(lease: Lease): Promise<void> {
     const fresh = this.#planner.withoutOffset(this.#committed)
     if (fresh.size === 0) return
-    const knownTopics = new Set(Array.from(this.#committed.values(), position => position.topic))
+    const topics = new Set(Array.from(this.#committed.values(), position => position.topic))
     const points: PartitionOffset[] = []
     for (const [source, partitions] of fresh) {
-      points.push(...(await resolveStartingPoints(source, partitions, knownTopics, { signal: this.#stopSignal })))
+      const known = { topics, hasStarted: this.#hasPlanned || this.#planner.hasStarted(source, topics) }
+      points.push(...(await resolveStartingPoints(source, partitions, known, { signal: this.#stopSignal })))
     }
     if (points.length === 0) return
     await this.#job.store.reset(lease, points, { reason: 'start', signal: this.#aborting.signal })

@@ -5,6 +5,10 @@ export class Gate {
   readonly #changes = new EventTarget()
   #isOpen = true
 
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
   close(): void {
     this.#isOpen = false
   }

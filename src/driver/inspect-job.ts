@@ -1,3 +1,4 @@
+import { isTidemarkError } from '../core/errors.ts'
 import type { PartitionOffset } from '../core/values.ts'
 import { type Batch, comparePartitions, type OffsetRange, partitionKey, type TopicPartition } from '../core/values.ts'
 import type { DriverJob } from './driver-job.ts'
@@ -22,6 +23,8 @@ export type NextBatch = {
   readonly pending: Batch | undefined
   /** The next batch's id and ranges by what is there now; no ranges where there is nothing to read. */
   readonly next: { readonly id: number; readonly ranges: readonly OffsetRange[]; readonly lagAfter: number }
+  /** Why a run would stop before it: lost data, or a starting point that cannot be found. */
+  readonly problem: string | undefined
   readonly partitions: readonly PartitionStanding[]
 }
 
@@ -40,18 +43,29 @@ export async function inspectJob(job: DriverJob, signal: AbortSignal): Promise<N
     const position = { topic, partition, offset: untilOffset }
     positions.set(partitionKey(position), position)
   }
-  const knownTopics = new Set(state.offsets.map(position => position.topic))
-  for (const [source, partitions] of planner.withoutOffset(positions)) {
-    for (const point of await resolveStartingPoints(source, partitions, knownTopics, { signal })) positions.set(partitionKey(point), point)
+  const topics = new Set(state.offsets.map(position => position.topic))
+  let ranges: readonly OffsetRange[] = []
+  let lagAfter = 0
+  let problem: string | undefined
+  try {
+    for (const [source, partitions] of planner.withoutOffset(positions)) {
+      const known = { topics, hasStarted: planner.hasStarted(source, topics) }
+      for (const point of await resolveStartingPoints(source, partitions, known, { signal })) positions.set(partitionKey(point), point)
+    }
+    ;({ ranges, lag: lagAfter } = planner.plan(positions, undefined))
+  } catch (error) {
+    // Lost data stops a run; whoever looks at the stream to see why must not be stopped too.
+    if (!isTidemarkError(error, 'DATA_LOSS') && !isTidemarkError(error, 'CONFIG')) throw error
+    problem = error.message
   }
-  const { ranges, lag } = planner.plan(positions, undefined)
   return {
     stream,
     streamId: state.streamId,
     epoch: state.epoch,
     lastBatchId: state.lastBatchId,
     pending: state.pending,
-    next: { id: (state.pending?.id ?? state.lastBatchId) + 1, ranges, lagAfter: lag },
+    next: { id: (state.pending?.id ?? state.lastBatchId) + 1, ranges, lagAfter },
+    problem,
     partitions: standings,
   }
 }

@@ -5,14 +5,23 @@ import type { World } from './driver-job.ts'
 const MAX_STANDBY_WAIT_MS = 1_000
 
 /**
- * Acquires the stream's lease. While another owner's is alive it stands by and asks again, at least every second; `onHeld` hears of it once.
+ * Acquires the stream's lease. While another owner's is alive it stands by and asks again, at least every second; `onHeld` hears of it once, and `onTrouble` of
+ * every time the store could not be asked.
  * A store that cannot be reached fails at once: at start that is a mistake to mend, not an outage to wait out.
  */
 export async function acquireLease(
   store: OffsetStore,
   request: { readonly stream: string; readonly owner: string; readonly ttlMs: number; readonly steal: boolean },
   { clock }: World,
-  { signal, onHeld }: { readonly signal: AbortSignal; readonly onHeld: (error: Error) => void },
+  {
+    signal,
+    onHeld,
+    onTrouble,
+  }: {
+    readonly signal: AbortSignal
+    readonly onHeld: (error: Error) => void
+    readonly onTrouble: (error: Error) => void
+  },
 ): Promise<Lease> {
   let wasHeld = false
   for (;;) {
@@ -22,7 +31,8 @@ export async function acquireLease(
       const isHeld = isTidemarkError(error, 'LEASE_HELD')
       // Once it stands by, an outage of the store is waited out like the lease itself.
       if (!isHeld && !(wasHeld && isTidemarkError(error) && error.retryable)) throw error
-      if (!wasHeld) onHeld(error)
+      if (!isHeld) onTrouble(error)
+      else if (!wasHeld) onHeld(error)
       wasHeld = true
       await clock.sleep(Math.min(request.ttlMs / 4, MAX_STANDBY_WAIT_MS), signal)
     }

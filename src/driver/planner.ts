@@ -1,4 +1,5 @@
 import { ConfigError, DataLossError, JobError } from '../core/errors.ts'
+import type { RunnableJob } from '../core/runnable-job.ts'
 import type { CallOptions } from '../core/source.ts'
 import { comparePartitions, type OffsetRange, type PartitionOffset, partitionKey, showPartition } from '../core/values.ts'
 import type { BatchFacts } from './batch-facts.ts'
@@ -24,6 +25,8 @@ export class Planner {
   readonly #seen = new Map<string, Seen>()
   readonly #topics = new Map<string, JobSource>()
   readonly #belowSince = new Map<string, number>()
+  /** The newest leader epoch under which a partition's committed position was found whole. */
+  readonly #checkedEpochs = new Map<string, number>()
   #bounds: ReadonlyMap<string, number> | undefined
   #plannedAt: number | undefined
 
@@ -54,6 +57,53 @@ export class Planner {
       this.#topics.set(at.topic, source)
       this.#seen.set(partitionKey(at), { latest: at, source })
     }
+  }
+
+  /** Whether some topic of the source is among those that the stream knows. */
+  hasStarted(source: JobSource, knownTopics: ReadonlySet<string>): boolean {
+    for (const topic of knownTopics) if (this.#topics.get(topic) === source) return true
+    return false
+  }
+
+  /**
+   * Finds logs that were cut below what is committed and have grown since, which no comparison of offsets shows: the leader says where the
+   * epoch of the committed position ended (KIP-320).
+   *
+   * @throws DataLossError with what was written over
+   */
+  async checkEpochs(committed: ReadonlyMap<string, PartitionOffset>, options: CallOptions): Promise<void> {
+    const changed = new Map<JobSource, PartitionOffset[]>()
+    for (const [key, position] of committed) {
+      const seen = this.#seen.get(key)
+      const epoch = seen?.latest.leaderEpoch
+      if (seen === undefined || epoch === undefined || position.leaderEpoch === undefined || epoch <= position.leaderEpoch) continue
+      if (epoch <= (this.#checkedEpochs.get(key) ?? Number.NEGATIVE_INFINITY)) continue
+      const list = changed.get(seen.source)
+      if (list === undefined) changed.set(seen.source, [position])
+      else list.push(position)
+    }
+    for (const [{ source }, positions] of changed) {
+      const ends = (await source.epochEndOffsets?.(positions, options)) ?? []
+      for (const { topic, partition, offset } of ends) {
+        const key = partitionKey({ topic, partition })
+        const position = committed.get(key)
+        const epoch = this.#seen.get(key)?.latest.leaderEpoch
+        if (position === undefined || epoch === undefined) continue
+        if (offset < position.offset) throw overwritten(position, offset)
+        this.#checkedEpochs.set(key, epoch)
+      }
+    }
+  }
+
+  /** Whether some source has the topic, as last seen. */
+  hasTopic(topic: string): boolean {
+    return this.#topics.has(topic)
+  }
+
+  /** Those of a batch's outputs that the range's topic goes to. */
+  outputsOf({ topic }: OffsetRange, names: readonly string[], outputs: RunnableJob['outputs']): string[] {
+    const source = this.#topics.get(topic)?.source
+    return names.filter(name => outputs.get(name)?.source === source)
   }
 
   /** What an intent says of isolation: one for all, or by topic where sources differ. */
@@ -200,4 +250,15 @@ export class Planner {
       { details: { ...position, latest: latest.offset } },
     )
   }
+}
+
+function overwritten(position: PartitionOffset, endOffset: number): DataLossError {
+  const { topic, partition } = position
+  return new DataLossError(
+    'truncation',
+    `The log of ${showPartition(position)} was cut at offset ${endOffset} after an election and has grown again: the stream has read it up to ` +
+      `${position.offset}, and offsets from ${endOffset} on are other records now, which it would never read.`,
+    [{ topic, partition, fromOffset: endOffset, untilOffset: position.offset }],
+    { details: { ...position, endOffset } },
+  )
 }

@@ -6,8 +6,13 @@ import type { Planner } from './planner.ts'
 const LOOK_EVERY_MS = 5_000
 /** How often to ask sources that cannot wait by themselves (ms). */
 const POLL_MS = 100
-/** The pause after a wait that brought nothing a batch could read (ms): some watermark moves without a record to read. */
-const IDLE_PAUSE_MS = 5
+/**
+ * A wait that ends sooner than this (ms) and brings nothing did not wait: a watermark moved without a record to read, or a broker refused.
+ * Pauses then grow from 5 ms to a second, so that it is not asked again and again.
+ */
+const SHORT_WAIT_MS = 100
+const FIRST_PAUSE_MS = 5
+const MAX_PAUSE_MS = 1_000
 
 /**
  * Keeps the planner's view fresh at the least cost: while a source can wait for records itself (a fetch that the broker answers when there
@@ -19,7 +24,7 @@ export class RecordWaiter {
   readonly #mayWaitFirst: boolean
   #isFresh = false
   #lookedAt = Number.NEGATIVE_INFINITY
-  #emptyWaits = 0
+  #shortWaits = 0
 
   constructor(planner: Planner, world: World, batchIntervalMs: number) {
     this.#planner = planner
@@ -42,18 +47,19 @@ export class RecordWaiter {
   /** Resolves when there may be something to read, or after a while. */
   async wait(committed: ReadonlyMap<string, PartitionOffset>, signal: AbortSignal): Promise<void> {
     const positions = this.#planner.positions(committed)
+    const startedAt = this.#world.clock.monotonic()
     const others = new AbortController()
     const waitSignal = AbortSignal.any([signal, others.signal])
     try {
       const waits = [...positions].filter(([, from]) => from.length > 0).map(([source, from]) => this.#waitFor(source, from, waitSignal))
       const found = await (waits.length > 0 ? Promise.race(waits) : this.#poll(signal))
       this.#isFresh = true
-      if (found) {
-        this.#emptyWaits = 0
+      if (found || this.#world.clock.monotonic() - startedAt > SHORT_WAIT_MS) {
+        this.#shortWaits = 0
         return
       }
-      this.#emptyWaits += 1
-      if (this.#emptyWaits > 1) await this.#world.clock.sleep(IDLE_PAUSE_MS, signal)
+      this.#shortWaits += 1
+      await this.#world.clock.sleep(Math.min(FIRST_PAUSE_MS * 2 ** (this.#shortWaits - 1), MAX_PAUSE_MS), signal)
     } finally {
       others.abort()
     }

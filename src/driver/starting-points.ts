@@ -5,18 +5,20 @@ import type { JobSource } from './driver-job.ts'
 
 /**
  * Where a source's partitions that the store has no offset for begin. A partition added to a topic that the stream already knows begins at
- * earliest, or what was written before it was noticed would be lost; the others follow the source's `startingOffsets`.
+ * earliest, and so does a topic that a pattern finds after the source's first start, or what was written before they were noticed would be
+ * lost. The others follow the source's `startingOffsets`.
  *
  * @throws ConfigError where `startingOffsets` leaves a partition out, names one there is not, or an offset that is not in the log
  */
 export async function resolveStartingPoints(
   { name, source, startingOffsets }: JobSource,
   partitions: readonly TopicPartition[],
-  knownTopics: ReadonlySet<string>,
+  known: { readonly topics: ReadonlySet<string>; readonly hasStarted: boolean },
   options: CallOptions,
 ): Promise<PartitionOffset[]> {
-  const added = partitions.filter(at => knownTopics.has(at.topic))
-  const fresh = partitions.filter(at => !knownTopics.has(at.topic))
+  const isAdded = (at: TopicPartition) => known.topics.has(at.topic) || (known.hasStarted && source.findsTopics === true)
+  const added = partitions.filter(isAdded)
+  const fresh = partitions.filter(at => !isAdded(at))
   const points: PartitionOffset[] = []
   if (added.length > 0) points.push(...pick(await source.earliestOffsets(options), added))
   if (fresh.length > 0) points.push(...(await resolveFresh(fresh)))

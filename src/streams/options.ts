@@ -77,6 +77,11 @@ const wholeFrom = (least: number, unit: string) =>
     .int()
     .min(least, { error: `a whole number of ${unit} from ${least}` })
 
+/** Timers go no further: what is longer would be over at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+const msFrom = (least: number) => wholeFrom(least, 'milliseconds').max(MAX_TIMER_MS, { error: `at most ${MAX_TIMER_MS} milliseconds` })
+
 const rate = z.union([z.number().nonnegative(), z.custom<(partition: TopicPartition) => number>(value => typeof value === 'function')], {
   error: 'records a second from 0, or a function of the partition that gives them',
 })
@@ -96,12 +101,16 @@ const schema = z.strictObject({
     'begin',
     'commit',
   ]).optional(),
-  batchIntervalMs: wholeFrom(0, 'milliseconds').default(1000),
+  batchIntervalMs: msFrom(0).default(1000),
   limits: z
     .strictObject({
       maxRecordsPerBatch: wholeFrom(1, 'records').default(500_000),
       maxRatePerPartition: rate.optional(),
-      minRatePerPartition: rate.optional(),
+      minRatePerPartition: z
+        .union([z.number().int().nonnegative(), z.custom<(partition: TopicPartition) => number>(value => typeof value === 'function')], {
+          error: 'a whole number of records a batch from 0, or a function of the partition that gives it',
+        })
+        .optional(),
       initialRate: z.number().nonnegative({ error: 'records a second from 0' }).optional(),
       minTasks: wholeFrom(1, 'tasks').optional(),
       maxRecordsPerTask: wholeFrom(1, 'records').optional(),
@@ -127,9 +136,9 @@ const schema = z.strictObject({
     .enum(['exactly-once', 'idempotent', 'at-least-once'], { error: "'exactly-once', 'idempotent' or 'at-least-once'" })
     .optional(),
   executor: object<Executor>('an executor, such as inProcess({ concurrency: 4 })', ['start']).optional(),
-  retry: z.strictObject({ forMs: wholeFrom(0, 'milliseconds').default(300_000) }).prefault({}),
-  taskTimeoutMs: wholeFrom(1, 'milliseconds').default(600_000),
-  leaseTtlMs: wholeFrom(100, 'milliseconds').default(10_000),
+  retry: z.strictObject({ forMs: msFrom(0).default(300_000) }).prefault({}),
+  taskTimeoutMs: msFrom(1).default(600_000),
+  leaseTtlMs: msFrom(100).default(10_000),
   owner: z.string().min(1, { error: 'a non-empty text that no other driver of the stream uses' }).optional(),
   listeners: z.array(z.custom<Listener>(value => typeof value === 'function', { error: 'a function that takes an event' })).default([]),
   log: object<Log>('a logger with debug, info, warn and error, such as a pino logger', ['debug', 'info', 'warn', 'error']).optional(),

@@ -13,6 +13,7 @@ export type SourceCall =
   | 'offsetsForTimestamp'
   | 'committedOffsets'
   | 'awaitRecords'
+  | 'epochEndOffsets'
   | 'read'
 
 /** What `append` takes; text stands for its UTF-8 bytes. */
@@ -60,6 +61,7 @@ export class MemorySource implements Source<MemoryRecord> {
     offsetsForTimestamp: 0,
     committedOffsets: 0,
     awaitRecords: 0,
+    epochEndOffsets: 0,
     read: 0,
   }
   /** Every range that was read, in the order the reads began. */
@@ -172,6 +174,14 @@ export class MemorySource implements Source<MemoryRecord> {
   async committedOffsets(group: string, options: CallOptions = {}): Promise<PartitionOffset[]> {
     this.#called('committedOffsets', options)
     return [...(this.#groups.get(group) ?? [])]
+  }
+
+  async epochEndOffsets(positions: readonly PartitionOffset[], options: CallOptions = {}): Promise<PartitionOffset[]> {
+    this.#called('epochEndOffsets', options)
+    return positions.flatMap(({ topic, partition, leaderEpoch }) => {
+      if (leaderEpoch === undefined) return []
+      return [{ topic, partition, offset: this.#log({ topic, partition }).endOffsetOf(leaderEpoch), leaderEpoch }]
+    })
   }
 
   /** Never resolves empty: a test that waits for records hangs where none come, and does not spin. */

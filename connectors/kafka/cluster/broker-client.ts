@@ -1,4 +1,4 @@
-import { errorMessage, isTidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
+import { ConnectionError, errorMessage, isTidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
 import { type Api, isFlexible } from '../protocol/api.ts'
 import { API_VERSIONS, decodeApiVersionsResponse, encodeApiVersionsRequest } from '../protocol/api-versions.ts'
 import { decodeResponseFrame, encodeRequestFrame } from '../protocol/frame.ts'
@@ -95,7 +95,9 @@ export class BrokerClient {
     // A broker that does not know our version answers in version 0, with what it does know.
     let version = API_VERSIONS.maxVersion
     for (let tries = 0; ; tries++) {
-      const frame = await this.#send(API_VERSIONS, version, encodeApiVersionsRequest(version, software), options)
+      const frame = await this.#send(API_VERSIONS, version, encodeApiVersionsRequest(version, software), options).catch(error => {
+        throw this.#explainHandshake(error)
+      })
       const response = this.#decodeVersions(version, frame)
       if (response.errorCode === UNSUPPORTED_VERSION && tries === 0) {
         const known = response.apiKeys.find(({ apiKey }) => apiKey === API_VERSIONS.apiKey)
@@ -110,6 +112,15 @@ export class BrokerClient {
       for (const { apiKey, minVersion: min, maxVersion: max } of response.apiKeys) this.#versions.set(apiKey, { min, max })
       return
     }
+  }
+
+  /** A listener that wants a login answers kafkajs' first request, and ours by closing. */
+  #explainHandshake(error: unknown): unknown {
+    if (!isTidemarkError(error, 'CONNECTION')) return error
+    return new ConnectionError(
+      `${error.message} It did so before anything was asked: where no kafka.sasl is set and the listener wants a login, it is that.`,
+      { cause: error },
+    )
   }
 
   #decodeVersions(version: number, frame: Buffer) {

@@ -1,6 +1,8 @@
 import { decodeFetchResponse, encodeFetchRequest, FETCH } from '../protocol/fetch.ts'
+import { decodeFindCoordinatorResponse, encodeFindCoordinatorRequest, FIND_COORDINATOR } from '../protocol/find-coordinator.ts'
 import { decodeListOffsetsResponse, encodeListOffsetsRequest, LIST_OFFSETS } from '../protocol/list-offsets.ts'
 import { decodeMetadataResponse, encodeMetadataRequest, METADATA } from '../protocol/metadata.ts'
+import { decodeOffsetFetchResponse, encodeOffsetFetchRequest, OFFSET_FETCH } from '../protocol/offset-fetch.ts'
 import {
   decodeOffsetForLeaderEpochResponse,
   encodeOffsetForLeaderEpochRequest,
@@ -18,6 +20,14 @@ export const LEADER_EPOCH_CALL = {
   encode: encodeOffsetForLeaderEpochRequest,
   decode: decodeOffsetForLeaderEpochResponse,
 }
+/** What a consumer group has committed, and the broker that knows. */
+export const FIND_COORDINATOR_CALL = {
+  api: FIND_COORDINATOR,
+  floor: 1,
+  encode: encodeFindCoordinatorRequest,
+  decode: decodeFindCoordinatorResponse,
+}
+export const OFFSET_FETCH_CALL = { api: OFFSET_FETCH, floor: 5, encode: encodeOffsetFetchRequest, decode: decodeOffsetFetchResponse }
 
 /** How long a broker may take to answer anything that it need not wait for, ms. */
 export const REQUEST_TIMEOUT_MS = 30_000

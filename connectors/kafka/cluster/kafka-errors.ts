@@ -1,4 +1,4 @@
-import { AuthError, ConnectionError, DecodeError, type TidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
+import { AuthError, ConfigError, ConnectionError, DecodeError, type TidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
 
 /**
  * What a reader does about an error code of the broker (kafka-clients' `Errors` and `FetchCollector`):
@@ -34,10 +34,29 @@ const KNOWN = new Map<number, KnownError>([
   [8, { name: 'BROKER_NOT_AVAILABLE', reaction: 'refresh' }],
   [9, { name: 'REPLICA_NOT_AVAILABLE', reaction: 'refresh' }],
   [13, { name: 'NETWORK_EXCEPTION', reaction: 'retry' }],
+  [14, { name: 'COORDINATOR_LOAD_IN_PROGRESS', reaction: 'retry' }],
+  [15, { name: 'COORDINATOR_NOT_AVAILABLE', reaction: 'retry' }],
+  [16, { name: 'NOT_COORDINATOR', reaction: 'refresh' }],
+  [
+    17,
+    {
+      name: 'INVALID_TOPIC_EXCEPTION',
+      reaction: 'fatal',
+      make: what => new ConfigError(`${what}: that is no name a topic can have (letters, digits, ".", "_" and "-", at most 249).`),
+    },
+  ],
+  [24, { name: 'INVALID_GROUP_ID', reaction: 'fatal', make: what => new ConfigError(`${what}: that is no name a group can have.`) }],
   [29, { name: 'TOPIC_AUTHORIZATION_FAILED', reaction: 'fatal', make: denied('TOPIC_AUTHORIZATION_FAILED') }],
   [30, { name: 'GROUP_AUTHORIZATION_FAILED', reaction: 'fatal', make: denied('GROUP_AUTHORIZATION_FAILED') }],
   [31, { name: 'CLUSTER_AUTHORIZATION_FAILED', reaction: 'fatal', make: denied('CLUSTER_AUTHORIZATION_FAILED') }],
-  [35, { name: 'UNSUPPORTED_VERSION', reaction: 'reconnect' }],
+  [
+    35,
+    {
+      name: 'UNSUPPORTED_VERSION',
+      reaction: 'reconnect',
+      make: what => new UnsupportedError(`${what}: the broker refuses the version that it said it speaks (UNSUPPORTED_VERSION).`),
+    },
+  ],
   [43, { name: 'UNSUPPORTED_FOR_MESSAGE_FORMAT', reaction: 'fatal' }],
   [56, { name: 'KAFKA_STORAGE_ERROR', reaction: 'refresh' }],
   [74, { name: 'FENCED_LEADER_EPOCH', reaction: 'refresh' }],
@@ -55,6 +74,7 @@ const KNOWN = new Map<number, KnownError>([
   ],
   [78, { name: 'OFFSET_NOT_AVAILABLE', reaction: 'retry' }],
   [87, { name: 'INVALID_RECORD', reaction: 'fatal' }],
+  [88, { name: 'UNSTABLE_OFFSET_COMMIT', reaction: 'retry' }],
   [89, { name: 'THROTTLING_QUOTA_EXCEEDED', reaction: 'retry' }],
   [100, { name: 'UNKNOWN_TOPIC_ID', reaction: 'unknown-topic' }],
   [103, { name: 'INCONSISTENT_TOPIC_ID', reaction: 'unknown-topic' }],

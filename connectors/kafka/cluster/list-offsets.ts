@@ -1,7 +1,7 @@
-import { TimeoutError } from '../../../src/core/errors.ts'
+import { errorMessage, isRetryable, isTidemarkError, TimeoutError } from '../../../src/core/errors.ts'
 import type { Isolation } from '../../../src/core/source.ts'
 import { comparePartitions, type PartitionOffset, partitionKey, showPartition, type TopicPartition } from '../../../src/core/values.ts'
-import type { ListOffsetsPartition } from '../protocol/list-offsets.ts'
+import type { ListOffsetsPartition, ListOffsetsResponse } from '../protocol/list-offsets.ts'
 import { backOff } from './back-off.ts'
 import { LIST_OFFSETS_CALL, REQUEST_TIMEOUT_MS } from './calls.ts'
 import type { ConnectionPool } from './connection-pool.ts'
@@ -23,8 +23,8 @@ type Outcome = {
 }
 
 /**
- * Asks the leaders for the offsets of partitions: one request a broker, all at once. Partitions whose leader is moving are asked again until
- * the deadline; the others wait for them.
+ * Asks the leaders for the offsets of partitions: one request a broker, all at once. Partitions whose leader is moving or has gone are asked
+ * again until the deadline; the others wait for them. Where no broker at all is left, the cluster's metadata says so at once.
  *
  * `timestamp` is in milliseconds, or one of `LIST_OFFSETS_AT`. @throws TimeoutError (retryable) naming the partition that had no leader
  */
@@ -47,7 +47,7 @@ export async function listOffsets(
     if (open.length === 0) break
     if (performance.now() > deadline) {
       const { at, why } = outcome.again[0] as Outcome['again'][number]
-      throw new TimeoutError(`${showPartition(at)} gave no offset for ${REQUEST_TIMEOUT_MS} ms: ${why}.`)
+      throw new TimeoutError(`${showPartition(at)} gave no offset for ${REQUEST_TIMEOUT_MS} ms: ${why}`)
     }
     if (outcome.needsRefresh) cluster.metadata.markStale()
     await backOff(tries, signal)
@@ -60,7 +60,7 @@ function groupByLeader(view: ClusterView, partitions: readonly TopicPartition[],
   for (const at of partitions) {
     const leaderId = view.topics.get(at.topic)?.leaders.get(at.partition)?.leaderId ?? UNKNOWN
     if (!view.brokers.has(leaderId)) {
-      outcome.again.push({ at, why: 'it has no leader' })
+      outcome.again.push({ at, why: 'it has no leader.' })
       outcome.needsRefresh = true
       continue
     }
@@ -95,14 +95,24 @@ async function askLeader(
     timeoutMs: REQUEST_TIMEOUT_MS,
   } as const
   const options = { timeoutMs: REQUEST_TIMEOUT_MS, signal }
-  const response = await pool.with(view.brokers.get(leaderId), signal, client => client.call(LIST_OFFSETS_CALL, request, options))
+  let response: ListOffsetsResponse
+  try {
+    response = await pool.with(view.brokers.get(leaderId), signal, client => client.call(LIST_OFFSETS_CALL, request, options))
+  } catch (error) {
+    signal.throwIfAborted()
+    // A broker that went away takes its leaderships with it, and until the metadata is asked anew every call would run into it.
+    if (!isRetryable(error) || isTidemarkError(error, 'DECODE')) throw error
+    outcome.needsRefresh = true
+    for (const at of partitions) outcome.again.push({ at, why: errorMessage(error) })
+    return
+  }
   const answers = new Map<string, ListOffsetsPartition>()
   for (const { name, partitions: listed } of response.topics) {
     for (const answer of listed) answers.set(partitionKey({ topic: name, partition: answer.partitionIndex }), answer)
   }
   for (const at of partitions) {
     const answer = answers.get(partitionKey(at))
-    if (answer === undefined) outcome.again.push({ at, why: 'the leader left it out of its answer' })
+    if (answer === undefined) outcome.again.push({ at, why: 'the leader left it out of its answer.' })
     else if (answer.errorCode === 0) outcome.found.push(listed(view, at, answer))
     else judge(at, answer, outcome)
   }
@@ -124,5 +134,5 @@ function judge(at: TopicPartition, { errorCode }: ListOffsetsPartition, outcome:
   const reaction = reactionTo(errorCode)
   if (reaction === 'fatal' || reaction === 'out-of-range') throw errorOfCode(errorCode, `ListOffsets of ${showPartition(at)}`)
   if (reaction !== 'retry') outcome.needsRefresh = true
-  outcome.again.push({ at, why: `the broker answered ${showErrorCode(errorCode)}` })
+  outcome.again.push({ at, why: `the broker answered ${showErrorCode(errorCode)}.` })
 }

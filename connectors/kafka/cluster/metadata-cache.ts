@@ -33,6 +33,7 @@ export class MetadataCache {
   readonly #bootstraps: number
   readonly #closing: AbortSignal
   #view: ClusterView = { brokers: new Map(), topics: new Map() }
+  readonly #everSeen = new Set<string>()
   #fetchedAt = Number.NEGATIVE_INFINITY
   #refreshing: Promise<ClusterView> | undefined
 
@@ -54,12 +55,13 @@ export class MetadataCache {
 
   /** What is known, asked for anew where it is too old. */
   async view(signal: AbortSignal): Promise<ClusterView> {
+    signal.throwIfAborted()
     if (performance.now() - this.#fetchedAt < this.#maxAgeMs) return this.#view
     return this.refresh(signal)
   }
 
   /**
-   * Asks the cluster. Named topics that do not exist are waited for a little while; then those that were there before are left out, and
+   * Asks the cluster. Named topics that do not exist are waited for a little while, once; then those that were there before are left out, and
    * @throws ConfigError for those that never were; AuthError where describing is not allowed
    */
   async refresh(signal: AbortSignal): Promise<ClusterView> {
@@ -102,10 +104,13 @@ export class MetadataCache {
     for (let tries = 0; ; tries++) {
       const response = await this.#fetch()
       const missing = this.#missing(response)
-      const neverSeen = missing.filter(topic => !before.topics.has(topic))
-      if (missing.length === 0 || performance.now() > giveUpAt) {
+      const neverSeen = missing.filter(topic => !this.#everSeen.has(topic))
+      // That a deleted topic is gone was waited out when it went.
+      const isNews = neverSeen.length > 0 || missing.some(topic => before.topics.has(topic))
+      if (!isNews || performance.now() > giveUpAt) {
         if (neverSeen.length > 0) throw unknownTopics(neverSeen, this.#pool.name)
         this.#view = this.#toView(response)
+        for (const topic of this.#view.topics.keys()) this.#everSeen.add(topic)
         this.#fetchedAt = performance.now()
         return this.#view
       }
@@ -135,15 +140,16 @@ export class MetadataCache {
     throw failure
   }
 
-  /** Named topics that are not there yet, or not wholly. */
+  /** Named topics that are not there yet, and what was there and is not: one thin answer of a broker that just started is not believed. */
   #missing(response: MetadataResponse): string[] {
     if (response.errorCode !== 0) throw errorOfCode(response.errorCode, 'Metadata')
-    const missing: string[] = []
+    const counts = new Map(response.topics.map(({ name, partitions }) => [name, partitions.length]))
+    const missing = Array.from(this.#view.topics).flatMap(([name, { leaders }]) => ((counts.get(name) ?? 0) < leaders.size ? [name] : []))
     for (const { name, errorCode } of response.topics) {
-      if (errorCode === 0 || name === null) continue
+      if (errorCode === 0 || name === null || this.#topics instanceof RegExp) continue
       const reaction = reactionTo(errorCode)
       if (reaction === 'fatal' || reaction === 'reconnect') throw errorOfCode(errorCode, `Metadata of topic ${name}`)
-      missing.push(name)
+      if (!missing.includes(name)) missing.push(name)
     }
     return missing
   }

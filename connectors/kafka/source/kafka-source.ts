@@ -10,6 +10,7 @@ import {
   type TopicPartition,
 } from '../../../src/core/values.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
+import { epochEndOffsets } from '../cluster/epoch-end-offsets.ts'
 import { listOffsets } from '../cluster/list-offsets.ts'
 import { type CompleteKafkaSourceOptions, completeOptions, type KafkaSourceOptions } from '../options.ts'
 import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
@@ -37,6 +38,7 @@ class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly name: string
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
+  readonly findsTopics: boolean
   readonly #options: CompleteKafkaSourceOptions
   #kafka: Kafka | undefined
   #session: Session | undefined
@@ -46,6 +48,7 @@ class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     this.name = `kafka:${topics instanceof RegExp ? String(topics) : topics.join(',')}`
     this.startingOffsets = startingOffsets
     this.isolation = isolation
+    this.findsTopics = topics instanceof RegExp
     this.#options = options
   }
 
@@ -77,6 +80,11 @@ class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     const session = this.#open()
     const partitions = await this.partitions({ signal })
     return committedOffsets(session, group, partitions, session.signalOf(signal))
+  }
+
+  async epochEndOffsets(positions: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<PartitionOffset[]> {
+    const session = this.#open()
+    return epochEndOffsets(session, positions, session.signalOf(signal))
   }
 
   async awaitRecords(from: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<PartitionOffset[]> {

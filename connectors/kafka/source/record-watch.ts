@@ -1,4 +1,4 @@
-import { isRetryable } from '../../../src/core/errors.ts'
+import { ConnectionError, isRetryable } from '../../../src/core/errors.ts'
 import type { Isolation } from '../../../src/core/source.ts'
 import type { PartitionOffset } from '../../../src/core/values.ts'
 import { FETCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
@@ -10,16 +10,16 @@ import { FETCH_BY_TOPIC_ID, type FetchResponse } from '../protocol/fetch.ts'
 const MAX_WAIT_MS = 5_000
 const UNKNOWN = -1
 
-type Watch = { readonly key: string; readonly end: AbortController; readonly news: Promise<PartitionOffset[]> }
-
 /**
  * Waits for records by one fetch a broker that is answered when there are some: an idle stream costs a request every five seconds and hears of
- * a record as soon as it is readable. A fetch that is not answered when another broker's was stays on its way for the next call.
+ * a record as soon as it is readable. A fetch that is not answered when another broker's was stays on its way, for the next call that waits
+ * for the same.
  */
 export class RecordWatch {
   readonly #cluster: Cluster
   readonly #isolation: Isolation
-  readonly #watches = new Map<number, Watch>()
+  readonly #watches = new Map<string, Promise<PartitionOffset[]>>()
+  readonly #closing = new AbortController()
 
   constructor(cluster: Cluster, isolation: Isolation) {
     this.#cluster = cluster
@@ -33,7 +33,6 @@ export class RecordWatch {
     const byLeader = Map.groupBy(from, at => view.topics.get(at.topic)?.leaders.get(at.partition)?.leaderId ?? UNKNOWN)
     // Whoever leads a partition without a leader is not known yet: the next look at the offsets finds out.
     byLeader.delete(UNKNOWN)
-    for (const [leaderId, watch] of this.#watches) if (!byLeader.has(leaderId)) this.#drop(leaderId, watch)
     const waits = Array.from(byLeader, ([leaderId, own]) => this.#watch(view, leaderId, own))
     if (waits.length === 0) {
       this.#cluster.metadata.markStale()
@@ -50,27 +49,19 @@ export class RecordWatch {
   }
 
   close(): void {
-    for (const [leaderId, watch] of this.#watches) this.#drop(leaderId, watch)
+    this.#closing.abort(new ConnectionError('the source was closed', { retryable: false }))
   }
 
   #watch(view: ClusterView, leaderId: number, from: readonly PartitionOffset[]): Promise<PartitionOffset[]> {
-    const key = from.map(at => `${at.partition}:${at.offset}:${at.topic}`).join('\n')
-    const before = this.#watches.get(leaderId)
-    if (before !== undefined && before.key === key) return before.news
-    if (before !== undefined) this.#drop(leaderId, before)
-    const end = new AbortController()
-    const news = this.#ask(view, leaderId, from, end.signal).finally(() => {
-      if (this.#watches.get(leaderId)?.key === key) this.#watches.delete(leaderId)
-    })
-    // Whoever waits hears of it; a watch that is dropped has nobody to tell.
+    // Several jobs may share a source, each at offsets of its own; what nobody waits for any more ends by itself within seconds.
+    const key = [leaderId, ...from.map(at => `${at.partition}:${at.offset}:${at.topic}`)].join('\n')
+    const known = this.#watches.get(key)
+    if (known !== undefined) return known
+    const news = this.#ask(view, leaderId, from, this.#closing.signal).finally(() => this.#watches.delete(key))
+    // Whoever waits hears of it; one that ends between two waits has nobody to tell.
     news.catch(() => {})
-    this.#watches.set(leaderId, { key, end, news })
+    this.#watches.set(key, news)
     return news
-  }
-
-  #drop(leaderId: number, watch: Watch): void {
-    this.#watches.delete(leaderId)
-    watch.end.abort(new Error('the wait was given up'))
   }
 
   async #ask(view: ClusterView, leaderId: number, from: readonly PartitionOffset[], signal: AbortSignal): Promise<PartitionOffset[]> {

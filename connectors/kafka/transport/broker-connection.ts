@@ -1,3 +1,4 @@
+import { systemClock } from '../../../src/core/clock.ts'
 import { ConnectionError, DecodeError, TimeoutError } from '../../../src/core/errors.ts'
 import { type AuthenticatedSocket, type BrokerAddress, showAddress } from './kafka-transport.ts'
 
@@ -76,7 +77,7 @@ export class BrokerConnection {
   async send(apiName: string, frame: (correlationId: number) => Buffer, { timeoutMs, signal }: SendOptions): Promise<Buffer> {
     signal?.throwIfAborted()
     const throttledMs = this.#throttledUntil - performance.now()
-    if (throttledMs > 0) await this.#waitOutThrottle(throttledMs, signal)
+    if (throttledMs > 0) await systemClock.sleep(throttledMs, signal)
     if (this.#closed !== undefined) throw this.#closed
     const correlationId = this.#nextCorrelationId
     this.#nextCorrelationId = correlationId === 0x7fffffff ? 1 : correlationId + 1
@@ -93,20 +94,6 @@ export class BrokerConnection {
       const sentAt = this.#pending.length === 0 ? performance.now() : undefined
       this.#pending.push({ apiName, sentAt, correlationId, resolve, reject, end })
       this.#socket.write(frame(correlationId))
-    })
-  }
-
-  async #waitOutThrottle(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const abort = () => {
-        clearTimeout(timer)
-        reject(signal?.reason)
-      }
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', abort)
-        resolve()
-      }, ms)
-      signal?.addEventListener('abort', abort, { once: true })
     })
   }
 

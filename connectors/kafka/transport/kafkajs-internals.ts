@@ -15,6 +15,8 @@ export type KafkajsConnectionPool = {
   readonly host: string
   readonly port: number
   readonly clientId: string | undefined
+  readonly ssl?: unknown
+  readonly sasl?: unknown
   readonly pool: readonly KafkajsConnection[]
   destroy(): Promise<void>
 }
@@ -23,6 +25,7 @@ export type KafkajsBroker = { connect(): Promise<void> }
 
 export type KafkajsConnection = {
   socket?: Duplex & { setNoDelay?(on: boolean): void }
+  socketFactory: (options: object) => Duplex
   readonly sessionLifetime: { toString(): string }
   readonly requestQueue: { destroy(): void; scheduleCheckPendingRequests(): void; scheduleRequestTimeoutCheck(): void }
   connectionStatus: string
@@ -47,7 +50,18 @@ export function firstConnection(pool: KafkajsConnectionPool): KafkajsConnection 
   for (const method of ['destroy', 'scheduleCheckPendingRequests', 'scheduleRequestTimeoutCheck'] as const) {
     if (typeof queue?.[method] !== 'function') throw unknownKafkajs(`RequestQueue.${method}`)
   }
+  if (typeof connection.socketFactory !== 'function') throw unknownKafkajs('Connection.socketFactory')
   return connection
+}
+
+/** Has `seen` told of the connection's socket when kafkajs makes it, before it is connected. What `seen` throws fails the connection. */
+export function watchSocket(connection: KafkajsConnection, seen: (socket: Duplex) => void): void {
+  const make = connection.socketFactory
+  connection.socketFactory = options => {
+    const socket = make(options)
+    seen(socket)
+    return socket
+  }
 }
 
 /**

@@ -1,10 +1,15 @@
 import { type Kafka, type KafkaConfig, Kafka as KafkajsClient, logLevel, type SASLOptions } from 'kafkajs'
+import { ConnectionError } from '../../../src/core/errors.ts'
+import { ConnectionAttempt } from './connection-attempt.ts'
 import { explainConnectError } from './explain-connect-error.ts'
 import { type AuthenticatedSocket, type BrokerAddress, type KafkaTransport, showAddress } from './kafka-transport.ts'
-import { createCluster, firstConnection, type KafkajsCluster, type KafkajsConnectionPool, takeSocket } from './kafkajs-internals.ts'
+import { createCluster, type KafkajsCluster, type KafkajsConnectionPool } from './kafkajs-internals.ts'
 
 /** What users hand over: kafkajs' configuration, or the client they made of it. */
 export type KafkajsInput = KafkaConfig | Kafka
+
+/** How long a connection may take until it is authenticated, ms: what listens but never answers is given up then. */
+const OPEN_TIMEOUT_MS = 10_000
 
 /** The client itself. One made here says nothing by itself: what fails is told by our own errors. */
 export function kafkajsClient(input: KafkajsInput): Kafka {
@@ -38,42 +43,46 @@ export class KafkajsTransport implements KafkaTransport {
 
   async open(address: BrokerAddress | undefined, { signal }: { readonly signal: AbortSignal }): Promise<AuthenticatedSocket> {
     signal.throwIfAborted()
-    const pool = await this.#cluster.connectionPoolBuilder.build(address && { ...address })
-    this.#clientId = pool.clientId ?? this.#clientId
-    const to = { host: pool.host, port: pool.port }
-    const opening = this.#authenticate(pool)
-    const aborted = Promise.withResolvers<never>()
-    const abort = () => aborted.reject(signal.reason)
+    const over = Promise.withResolvers<never>()
+    const abort = () => over.reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
+    const timer = setTimeout(() => over.reject(notInTime(address, this.name)), OPEN_TIMEOUT_MS)
     try {
-      const opened = await Promise.race([opening, aborted.promise])
-      return { ...opened, address: to }
-    } catch (error) {
-      // kafkajs cannot be told to give up; what it still opens is closed when it comes.
-      opening.then(
-        ({ socket }) => socket.destroy(),
-        () => {},
-      )
-      signal.throwIfAborted()
-      throw explainConnectError(error, showAddress(to))
+      // The list of brokers may be a function of the user's, so this waits too.
+      const pool = await Promise.race([this.#build(address), over.promise])
+      return await this.#openTo(pool, over.promise, signal)
     } finally {
+      clearTimeout(timer)
       signal.removeEventListener('abort', abort)
     }
   }
 
-  async #authenticate(pool: KafkajsConnectionPool): Promise<Omit<AuthenticatedSocket, 'address'>> {
-    const connection = firstConnection(pool)
-    // It would set a timer of a negative time after each response, which Node 24 warns of and runs every millisecond.
-    connection.requestQueue.scheduleCheckPendingRequests = () => {}
-    const broker = this.#cluster.brokerPool.createBroker({ connectionPool: pool, logger: this.#cluster.rootLogger })
+  async #build(address: BrokerAddress | undefined): Promise<KafkajsConnectionPool> {
     try {
-      await broker.connect()
+      return await this.#cluster.connectionPoolBuilder.build(address && { ...address })
     } catch (error) {
-      connection.requestQueue.destroy()
-      connection.socket?.destroy()
-      throw error
+      throw explainConnectError(error, { address: this.name })
     }
-    const sessionLifetimeMs = Number(connection.sessionLifetime.toString())
-    return { socket: takeSocket(connection), sessionLifetimeMs: sessionLifetimeMs > 0 ? sessionLifetimeMs : undefined }
   }
+
+  async #openTo(pool: KafkajsConnectionPool, over: Promise<never>, signal: AbortSignal): Promise<AuthenticatedSocket> {
+    this.#clientId = pool.clientId ?? this.#clientId
+    const to = { host: pool.host, port: pool.port }
+    const attempt = new ConnectionAttempt(pool)
+    try {
+      return { ...(await Promise.race([attempt.open(this.#cluster, pool), over])), address: to }
+    } catch (error) {
+      attempt.giveUp(error instanceof Error ? error : new ConnectionError(`The connection to ${showAddress(to)} was given up.`))
+      signal.throwIfAborted()
+      throw explainConnectError(error, { address: showAddress(to), hasTls: Boolean(pool.ssl), hasSasl: Boolean(pool.sasl) })
+    }
+  }
+}
+
+function notInTime(address: BrokerAddress | undefined, name: string): ConnectionError {
+  const where = address === undefined ? name : showAddress(address)
+  return new ConnectionError(
+    `No connection to Kafka at ${where} within ${OPEN_TIMEOUT_MS} ms: something takes connections there and does not answer as a broker. ` +
+      'Check address and port, and whether the broker is overloaded.',
+  )
 }

@@ -179,6 +179,28 @@ describe('a failure', () => {
     expect(failed.length).toBeGreaterThanOrEqual(1)
   })
 
+  test('of a task that is tried again turns health red until the batch is in', async () => {
+    const here = world()
+    appendNumbers(here.source, 0, 4)
+    here.source.failNext('read', new ConnectionError('the broker hung up'))
+    await (await declare(here).start({ until: 'latest' })).done
+    expect(here.events.filter(event => event.type === 'health').map(event => event.status)).toEqual(['red', 'green'])
+  })
+
+  test('of a commit ends each output operation once', async () => {
+    const here = world()
+    appendNumbers(here.source, 0, 2)
+    const store = new Proxy(here.store, {
+      get(target, key) {
+        if (key === 'commit') return () => Promise.reject(new Error('the store is broken'))
+        const value = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    await expect((await declare({ ...here, store }).start({ until: 'latest' })).done).rejects.toThrow('the store is broken')
+    expect(here.events.filter(event => event.type === 'outputOperationCompleted')).toHaveLength(1)
+  })
+
   test('at start, where nothing answers, is told at once', async () => {
     const here = world()
     here.source.failNext('latestOffsets', new ConnectionError('no broker there'))
@@ -438,12 +460,48 @@ describe('outputs', () => {
     })
   })
 
+  test('gather no more rows over all ranges of a batch than they say', async () => {
+    const here = world()
+    appendNumbers(here.source, 0, 8)
+    const job = stream({ name: 'orders', offsets: here.store, log: silentLog })
+      .from(here.source)
+      .forEachBatch(() => {}, { maxRows: 6 })
+    await expect((await job.start({ until: 'latest' })).done).rejects.toMatchObject({
+      code: 'CONFIG',
+      message: expect.stringMatching(/at most 6; batch 1 has more/),
+    })
+  })
+
   test('that need order get the slices of a partition one after another', async () => {
     const here = world()
     for (let id = 0; id < 40; id++) here.source.append('orders', 0, { value: String(id) })
     const ordered = collectingSink<number>({ ordering: 'partition' })
     await (await declare({ ...here, sink: ordered as never }, { limits: { maxRecordsPerTask: 5 } }).start({ until: 'latest' })).done
     expect(ordered.rows).toEqual(numbers(0, 40))
+  })
+
+  test('get the records of their own source only', async () => {
+    const here = world()
+    appendNumbers(here.source, 0, 4)
+    const other = memorySource({ topics: { payments: 1 }, name: 'other' })
+    other.append('payments', 0, { value: 'paid' })
+    const payments = collectingSink<string>({ name: 'payments' })
+    const make = () => {
+      const job = stream({ name: 'orders', offsets: here.store, log: silentLog, batchIntervalMs: 0 })
+      job
+        .from(here.source)
+        .map(record => Number(record.value))
+        .to(here.sink)
+      return job
+        .from(other)
+        .map(record => String(record.value))
+        .to(payments)
+    }
+    payments.failNext(new Error('crash'))
+    await expect((await make().start({ until: 'latest' })).done).rejects.toThrow('crash')
+    await (await make().start({ until: 'latest' })).done
+    expect(here.sink.rows.sort(ascending)).toEqual(numbers(0, 4))
+    expect(payments.rows).toEqual(['paid'])
   })
 
   test('of one name are refused', () => {
@@ -471,6 +529,30 @@ describe('lost data', () => {
     here.source.createTopic('orders', 2)
     appendNumbers(here.source, 0, 8)
     await expect((await declare(here).start()).done).rejects.toMatchObject({ code: 'DATA_LOSS', lossCause: 'recreated' })
+  })
+
+  test('a log that was cut below what is committed and has grown again stops the stream', async () => {
+    const here = world()
+    appendNumbers(here.source, 0, 8)
+    await (await declare(here).start({ until: 'latest' })).done
+    here.source.truncate('orders', 0, 2)
+    for (let id = 100; id < 106; id++) here.source.append('orders', 0, { value: String(id) })
+    await expect((await declare(here).start()).done).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      lossCause: 'truncation',
+      missing: [{ topic: 'orders', partition: 0, fromOffset: 2, untilOffset: 4 }],
+    })
+  })
+
+  test('a leader that changed without a loss is asked once and the stream goes on', async () => {
+    const here = world()
+    appendNumbers(here.source, 0, 8)
+    await (await declare(here).start({ until: 'latest' })).done
+    here.source.electLeader('orders', 0)
+    appendNumbers(here.source, 8, 12)
+    await (await declare(here).start({ until: 'latest' })).done
+    expect(here.sink.rows.sort(ascending)).toEqual(numbers(0, 12))
+    expect(here.source.calls.epochEndOffsets).toBe(1)
   })
 
   test('a topic that is gone stops the stream', async () => {

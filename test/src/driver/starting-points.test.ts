@@ -15,9 +15,9 @@ function filled() {
   return source
 }
 
-async function start(startingOffsets: StartingOffsets, source = filled(), known: readonly string[] = []) {
+async function start(startingOffsets: StartingOffsets, source = filled(), known: readonly string[] = [], hasStarted = known.length > 0) {
   const entry = { name: 'memory', source, isolation: 'read_uncommitted', startingOffsets } as const
-  const points = await resolveStartingPoints(entry, await source.partitions(), new Set(known), {})
+  const points = await resolveStartingPoints(entry, await source.partitions(), { topics: new Set(known), hasStarted }, {})
   return points.map(({ partition, offset }) => [partition, offset])
 }
 
@@ -126,5 +126,24 @@ test('a partition of a topic that the stream knows begins at earliest, whatever 
     [0, 0],
     [1, 0],
     [2, 0],
+  ])
+})
+
+test('a topic that a pattern finds after the first start begins at earliest, one that a list names as is said', async () => {
+  const pattern = Object.assign(filled(), { findsTopics: true })
+  expect(await start({ at: 'latest' }, pattern, [], true)).toEqual([
+    [0, 0],
+    [1, 0],
+    [2, 0],
+  ])
+  expect(await start({ at: 'latest' }, Object.assign(filled(), { findsTopics: true }), [], false)).toEqual([
+    [0, 3],
+    [1, 3],
+    [2, 4],
+  ])
+  expect(await start({ at: 'latest' }, filled(), [], true)).toEqual([
+    [0, 3],
+    [1, 3],
+    [2, 4],
   ])
 })
