@@ -1,6 +1,7 @@
 import { isRetryable } from '../../../src/core/errors.ts'
 import type { PartitionOffset } from '../../../src/core/values.ts'
 import { LEADER_EPOCH_CALL, REQUEST_TIMEOUT_MS } from './calls.ts'
+import { errorOfCode, reactionTo } from './kafka-errors.ts'
 import type { Cluster } from './list-offsets.ts'
 
 /**
@@ -31,11 +32,15 @@ export async function epochEndOffsets(
         const options = { timeoutMs: REQUEST_TIMEOUT_MS, signal }
         const response = await pool.with(view.brokers.get(leaderId), signal, client => client.call(LEADER_EPOCH_CALL, { topics }, options))
         return response.topics.flatMap(({ topic, partitions }) =>
-          partitions.flatMap(({ partition, errorCode, endOffset, leaderEpoch }) =>
-            errorCode === 0 ? [{ topic, partition, offset: Math.max(0, endOffset), leaderEpoch }] : [],
-          ),
+          partitions.flatMap(({ partition, errorCode, endOffset, leaderEpoch }) => {
+            if (errorCode === 0) return [{ topic, partition, offset: Math.max(0, endOffset), leaderEpoch }]
+            if (reactionTo(errorCode) === 'fatal') throw errorOfCode(errorCode, `OffsetForLeaderEpoch of ${topic}/${partition}`)
+            metadata.markStale()
+            return []
+          }),
         )
       } catch (error) {
+        signal.throwIfAborted()
         if (!isRetryable(error)) throw error
         metadata.markStale()
         return []

@@ -3,6 +3,9 @@ import { ConfigError, errorMessage } from '../../../src/core/errors.ts'
 import type { CompleteKafkaOptions, KafkaCluster, SaslLogin } from './kafka-cluster.ts'
 import { waitForBrokers } from './wait-for-brokers.ts'
 
+/** A Kafka that is named is running: longer than this only keeps whoever mistyped its address waiting. */
+const ANSWER_WITHIN_MS = 5_000
+
 /**
  * Uses the Kafka that the environment names. `KAFKA_BROKERS`: `host:port` of PLAINTEXT listeners, comma separated. For tests of
  * authenticated connections also `KAFKA_SASL_BROKERS`, a SASL_SSL listener of the same cluster with SCRAM-SHA-512, with
@@ -14,11 +17,14 @@ import { waitForBrokers } from './wait-for-brokers.ts'
 export async function kafkaAtAddress(env: NodeJS.ProcessEnv, { brokers: count, sasl }: CompleteKafkaOptions): Promise<KafkaCluster> {
   const brokers = addresses(env.KAFKA_BROKERS)
   try {
-    await waitForBrokers(brokers, count)
+    await waitForBrokers(brokers, count, { timeoutMs: ANSWER_WITHIN_MS })
   } catch (error) {
-    throw new ConfigError(`KAFKA_BROKERS=${env.KAFKA_BROKERS} is not usable, ${count} brokers are needed: ${errorMessage(error)}`, {
-      cause: error,
-    })
+    throw new ConfigError(
+      `KAFKA_BROKERS=${env.KAFKA_BROKERS} is not usable, ${count === 1 ? 'a broker is' : `${count} brokers are`} needed: ${errorMessage(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
   const refuse = async () => {
     throw new ConfigError('A Kafka named by KAFKA_BROKERS is not ours to stop. Start one with { own: true } for this.')

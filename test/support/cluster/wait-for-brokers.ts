@@ -2,7 +2,11 @@ import { askMetadata } from './ask-metadata.ts'
 import { waitUntil } from './wait-until.ts'
 
 /** Waits until every one of these brokers answers a request, and knows of `count` brokers. */
-export async function waitForBrokers(addresses: readonly string[], count: number, options: { signal?: AbortSignal } = {}): Promise<void> {
+export async function waitForBrokers(
+  addresses: readonly string[],
+  count: number,
+  options: { signal?: AbortSignal; timeoutMs?: number } = {},
+): Promise<void> {
   await waitUntil(
     `Kafka at ${addresses.join(', ')} answering with ${count} brokers`,
     async () => {
