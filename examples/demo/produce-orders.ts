@@ -37,6 +37,17 @@ export async function produceOrders(brokers: string[], topic: string, count: num
   await producer.disconnect()
 }
 
+/** Deletes the topic, if it is there. */
+export async function deleteTopic(brokers: string[], topic: string): Promise<void> {
+  const admin = new Kafka({ clientId: 'tidemark-demo', brokers, logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  try {
+    if ((await admin.listTopics()).includes(topic)) await admin.deleteTopics({ topics: [topic] })
+  } finally {
+    await admin.disconnect()
+  }
+}
+
 /** The order with this id, always the same, so that what comes out can be checked against what went in. */
 function order(id: number): Message {
   const items = Array.from({ length: 1 + (id % 3) }, (_, at) => ({

@@ -19,7 +19,13 @@ export function explainLoadFailure(error: unknown, path: string): unknown {
           : "Imports of your own files carry their extension, as in './orders.ts'.",
       )
     default:
-      if (error instanceof SyntaxError) return doesNotLoad()
+      if (error instanceof SyntaxError) {
+        return doesNotLoad(
+          /outside a module|top level bodies of modules/.test(text)
+            ? 'Node takes it for CommonJS: name it .mts (or .mjs), or set "type": "module" in the package.json beside it.'
+            : undefined,
+        )
+      }
       return new JobError(`${path} failed while it was loaded: ${text}`, { cause: error })
   }
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../../connectors/files/temporary-folder.ts'
@@ -41,6 +41,15 @@ describe('a job file that', () => {
     expect(await refusal(`${STREAM}export default stream({ name: 'x' `)).toMatch(
       /^tidemark: job\.ts does not load: Expected .* \(job\.ts:2\)\n$/,
     )
+  })
+
+  test('is taken for CommonJS is told how to make it a module', async () => {
+    const folder = temporaryFolder()
+    writeFileSync(join(folder, 'package.json'), '{"type":"commonjs"}')
+    writeJob(folder, 'job.ts', `${STREAM}export default stream({ name: 'x' })`)
+    const { code, stderr } = await tidemark(['plan', 'job.ts'], { cwd: folder })
+    expect(code).toBe(2)
+    expect(stderr).toContain('(job.ts:1). Node takes it for CommonJS: name it .mts (or .mjs)')
   })
 
   test('exports nothing by default is told the line to write', async () => {

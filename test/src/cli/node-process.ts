@@ -1,5 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+
+/** Tests start the same program again and again; half of its start is compiling. */
+const NODE_COMPILE_CACHE = join(tmpdir(), 'tidemark-test-compile-cache')
 
 /** How a command ended and what it had printed. `code` is null where a signal ended it. */
 export type Ended = {
@@ -25,7 +30,7 @@ export class NodeProcess {
     const { TIDEMARK_STORE: _, ...inherited } = process.env
     this.child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...inherited, NO_COLOR: '1', NODE_NO_WARNINGS: '1', ...env },
+      env: { ...inherited, NO_COLOR: '1', NODE_NO_WARNINGS: '1', NODE_COMPILE_CACHE, ...env },
       ...(cwd !== undefined && { cwd }),
     })
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#take(() => (this.#stdout += text)))

@@ -1,0 +1,50 @@
+import { writeSync } from 'node:fs'
+import fs from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
+
+/**
+ * Where a job's own process ends, stops or hangs, as `STRIKE` says it: `kill before begin 2` is SIGKILL just before the second call of `begin`,
+ * `stop after commit 1` is SIGSTOP just after the first commit, `hang` waits there for ever. Nothing of this is known to what is tested: the job
+ * wraps its store and its sink.
+ */
+const [action, moment, call, nth] = (process.env.STRIKE ?? '').split(' ')
+let seen = 0
+
+async function strike(now: 'before' | 'after', name: string): Promise<void> {
+  if (now !== moment || name !== call) return
+  seen += 1
+  if (seen !== Number(nth)) return
+  writeSync(2, `struck ${now} ${name}\n`)
+  if (action === 'hang') await new Promise(() => setInterval(() => {}, 60_000))
+  process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
+}
+
+/** `target` with a place to strike before and after the call that `STRIKE` names, which must be one that gives a promise. */
+export function withStrikes<T extends object>(target: T): T {
+  return new Proxy(target, {
+    get(object, name) {
+      const value: unknown = Reflect.get(object, name, object)
+      if (typeof value !== 'function') return value
+      // With its own `this`: private fields are not the proxy's.
+      if (name !== call) return value.bind(object)
+      return async (...args: unknown[]) => {
+        await strike('before', name)
+        const result: unknown = await value.apply(object, args)
+        await strike('after', name)
+        return result
+      }
+    },
+  })
+}
+
+/** Also before and after a data file is put in place: inside a sink's `write` there is no call to wrap. */
+export function strikeAtRename(): void {
+  const { rename } = fs
+  fs.rename = async (from, to) => {
+    const isData = String(to).endsWith('.jsonl')
+    if (isData) await strike('before', 'rename')
+    await rename(from, to)
+    if (isData) await strike('after', 'rename')
+  }
+  syncBuiltinESMExports()
+}
