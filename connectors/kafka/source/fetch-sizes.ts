@@ -2,6 +2,8 @@ import { partitionKey, type TopicPartition } from '../../../src/core/values.ts'
 
 /** What a fetch asks for at the most where a round trip is short: it stays in the processor's cache until it is decoded. */
 const NEAR_FETCH_BYTES = 1_048_576
+/** Large records are decoded in no time, so that a fetch of few is mostly the broker's work: at least so many are asked for at a time. */
+const LEAST_OFFSETS = 2_048
 /** How much more for each millisecond of a round trip, so that the broker is not asked more often than it can answer. */
 const BYTES_PER_LATENCY_MS = 524_288
 /** Asked for at least: less saves nothing, and a batch comes whole anyway. */
@@ -25,8 +27,9 @@ export class FetchSizes {
   /** For `offsets` offsets of a partition whose leader answers after `latencyMs`, which is infinite while nobody knows. */
   bytesFor(at: TopicPartition, offsets: number, latencyMs: number): number {
     const known = Number.isFinite(latencyMs) ? latencyMs : 0
-    const worthwhile = Math.min(this.#maxBytes, Math.max(NEAR_FETCH_BYTES, Math.ceil(known * BYTES_PER_LATENCY_MS)))
     const weight = this.#bytesPerOffset.get(partitionKey(at))
+    const least = Math.max(NEAR_FETCH_BYTES, Math.ceil((weight ?? 0) * LEAST_OFFSETS))
+    const worthwhile = Math.min(this.#maxBytes, Math.max(least, Math.ceil(known * BYTES_PER_LATENCY_MS)))
     const needed = weight === undefined ? worthwhile : Math.ceil(weight * offsets * MARGIN) + LEAST_FETCH_BYTES
     return Math.min(needed, worthwhile)
   }
