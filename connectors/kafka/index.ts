@@ -6,5 +6,5 @@
 export { type DecodedRecordBatches, type DecodeRecordBatchesOptions, decodeRecordBatches } from './decode-record-batches.ts'
 export type { KafkaSourceOptions } from './options.ts'
 export type { KafkaHeader, KafkaRecord } from './record.ts'
-export { kafkaSource } from './source/kafka-source.ts'
+export { kafkaSource } from './source/create-source.ts'
 export { hasValue, json, type RecordWithValue, text } from './values.ts'

@@ -8,6 +8,8 @@ export type KafkaSourceOptions = {
   readonly kafka: KafkajsInput
   /** Topic names, or a regular expression that names are tested against; internal topics never match one. */
   readonly topics: readonly string[] | RegExp
+  /** A name for the cluster, so that its topics are others than those of the same names elsewhere: `orders` is then `<alias>:orders`. @default none */
+  readonly alias?: string
   /** @default 'read_committed' */
   readonly isolation?: Isolation
   /** Where to begin in partitions that the store has no offset for. @default { at: 'earliest' } */
@@ -76,6 +78,10 @@ const schema = z.strictObject({
   topics: z.union([z.array(topic).min(1), z.instanceof(RegExp)], {
     error: "a list of topic names, such as ['orders'], or a regular expression",
   }),
+  alias: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]+$/, { error: 'a name of letters, digits, dots, dashes and underscores' })
+    .optional(),
   isolation: z.enum(['read_committed', 'read_uncommitted'], { error: "'read_committed' or 'read_uncommitted'" }).default('read_committed'),
   startingOffsets: startingOffsets.default({ at: 'earliest' }),
   metadataMaxAgeMs: z.number().int().min(100, { error: 'a whole number of milliseconds from 100' }).default(30_000),
@@ -85,7 +91,8 @@ const schema = z.strictObject({
 })
 
 /** A source's options with every default in. */
-export type CompleteKafkaSourceOptions = Omit<Required<KafkaSourceOptions>, 'startingOffsets'> & {
+export type CompleteKafkaSourceOptions = Omit<Required<KafkaSourceOptions>, 'startingOffsets' | 'alias'> & {
+  readonly alias: string | undefined
   readonly startingOffsets: StartingOffsets
 }
 
@@ -95,6 +102,7 @@ export function completeOptions(options: KafkaSourceOptions): CompleteKafkaSourc
   const { topics } = complete
   return {
     ...complete,
+    alias: complete.alias,
     topics: topics instanceof RegExp ? topics : [...new Set(topics)],
     startingOffsets: complete.startingOffsets as StartingOffsets,
   }

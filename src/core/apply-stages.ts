@@ -1,4 +1,4 @@
-import { errorMessage, isTidemarkError, RecordError } from './errors.ts'
+import { errorMessage, isTidemarkError, RecordError, type TidemarkError } from './errors.ts'
 import type { RangeContext, Stage } from './runnable-job.ts'
 import { showRange } from './values.ts'
 
@@ -9,9 +9,11 @@ type Rows = AsyncIterable<readonly unknown[]>
  * Runs rows through stages, array by array. Neighbouring per-row stages are one loop over the array without a promise a row;
  * where a function turns out to be asynchronous, the rows of an array run side by side up to the stage's concurrency, and keep their order.
  *
+ * With `onSkip`, a record that a per-row function fails on is left out with all that it became, and told of; `mapRange` fails as a whole.
+ *
  * @throws RecordError naming topic, partition, offset and stage, with the function's own error as cause
  */
-export function applyStages(rows: Rows, stages: readonly Stage[], range: RangeContext): Rows {
+export function applyStages(rows: Rows, stages: readonly Stage[], range: RangeContext, onSkip?: (error: TidemarkError) => void): Rows {
   let result = rows
   for (let at = 0; at < stages.length; ) {
     const stage = stages[at] as Stage
@@ -22,7 +24,7 @@ export function applyStages(rows: Rows, stages: readonly Stage[], range: RangeCo
     }
     const segment: RowStage[] = []
     for (let next = stages[at]; next !== undefined && next.kind !== 'mapRange'; next = stages[++at]) segment.push(next)
-    result = applyRowStages(result, new RowPipeline(segment, range))
+    result = applyRowStages(result, new RowPipeline(segment, range, onSkip))
   }
   return result
 }
@@ -52,40 +54,55 @@ class RowPipeline {
   readonly #stages: readonly RowStage[]
   readonly #range: RangeContext
   readonly #concurrency: number
+  readonly #onSkip: ((error: TidemarkError) => void) | undefined
   /** The stage that is running, so that an error can name it without a closure a row. */
   #at = 0
   /** Some function has returned a promise: from then on rows are given arrays of their own, so that order survives. */
   #isAsync = false
 
-  constructor(stages: readonly RowStage[], range: RangeContext) {
+  constructor(stages: readonly RowStage[], range: RangeContext, onSkip: ((error: TidemarkError) => void) | undefined) {
     this.#stages = stages
     this.#range = range
+    this.#onSkip = onSkip
     this.#concurrency = Math.min(...stages.map(stage => stage.concurrency))
   }
 
   /** Appends what `rows` become to `out`; a promise only where a function of the job returned one. */
   run(rows: readonly unknown[], out: unknown[]): Promise<void> | undefined {
     if (this.#isAsync) return this.#runAsync(rows, 0, out)
-    let i = 0
-    try {
-      for (; i < rows.length; i++) {
-        const pending = this.#step(rows[i], 0, out)
-        if (pending !== undefined) {
-          this.#isAsync = true
-          return this.#continueAsync(pending, rows, i, out)
+    let kept = 0
+    for (let i = 0; i < rows.length; i++) {
+      try {
+        // One `try` for as many rows as go well.
+        for (; i < rows.length; i++) {
+          kept = out.length
+          const pending = this.#step(rows[i], 0, out)
+          if (pending !== undefined) {
+            this.#isAsync = true
+            return this.#continueAsync(pending, rows, i, out, kept)
+          }
         }
+      } catch (error) {
+        this.#skip(this.#explain(error, rows[i], this.#at))
+        // What the record had become before it failed goes with it.
+        out.length = kept
       }
-    } catch (error) {
-      throw this.#explain(error, rows[i], this.#at)
     }
     return undefined
   }
 
-  async #continueAsync(first: Promise<void>, rows: readonly unknown[], at: number, out: unknown[]): Promise<void> {
+  /** Tells of a record that is left out; throws where none may be. */
+  #skip(error: unknown): void {
+    if (this.#onSkip === undefined || !isTidemarkError(error, 'RECORD')) throw error
+    this.#onSkip(error)
+  }
+
+  async #continueAsync(first: Promise<void>, rows: readonly unknown[], at: number, out: unknown[], kept: number): Promise<void> {
     try {
       await first
     } catch (error) {
-      throw this.#explain(error, rows[at], this.#at)
+      this.#skip(this.#explain(error, rows[at], this.#at))
+      out.length = kept
     }
     await this.#runAsync(rows, at + 1, out)
   }
@@ -102,8 +119,13 @@ class RowPipeline {
           const pending = this.#step(rows[at], 0, own)
           if (pending !== undefined) await pending
         } catch (error) {
-          next = rows.length
-          throw this.#explain(error, rows[at], this.#at)
+          try {
+            this.#skip(this.#explain(error, rows[at], this.#at))
+            own.length = 0
+          } catch (failure) {
+            next = rows.length
+            throw failure
+          }
         }
       }
     }

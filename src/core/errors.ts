@@ -105,16 +105,34 @@ export class LedgerConflictError extends ConflictError {}
 /** Why records that a stream was to read are gone. */
 export type DataLossCause = 'retention' | 'truncation' | 'recreated' | 'removed'
 
+/** What to do about lost records, by cause: stop with {@link DataLossError}, or report them and go on with what is left. */
+export type DataLossPolicy = Readonly<Record<DataLossCause, 'fail' | 'skip'>>
+
 /** Records that a stream was to read are gone from Kafka. `details` has `cause` and the exact missing ranges. */
 export class DataLossError extends TidemarkError {
   readonly lossCause: DataLossCause
+  /** Exactly what is gone, as far as anybody can still say: of a log that was deleted nobody knows how long it was. */
   readonly missing: readonly OffsetRange[]
+  /** Where the partition's log goes on; undefined where there is none any more, or where it is another log. */
+  readonly resumeAt: number | undefined
 
-  constructor(lossCause: DataLossCause, message: string, missing: readonly OffsetRange[], options: ErrorOptions = {}) {
-    super('DATA_LOSS', message, { ...options, details: { ...options.details, cause: lossCause, missing } })
+  constructor(
+    lossCause: DataLossCause,
+    message: string,
+    missing: readonly OffsetRange[],
+    { resumeAt, ...options }: ErrorOptions & { resumeAt?: number } = {},
+  ) {
+    const details = { ...options.details, cause: lossCause, missing, ...(resumeAt !== undefined && { resumeAt }) }
+    super('DATA_LOSS', message, { ...options, details })
     this.lossCause = lossCause
     this.missing = missing
+    this.resumeAt = resumeAt
   }
+}
+
+/** Whether `error` is a data loss of any copy of this package. */
+export function isDataLoss(error: unknown): error is DataLossError {
+  return isTidemarkError(error, 'DATA_LOSS')
 }
 
 /** Bytes from Kafka that break the format: a failed checksum, a length past its end, a codec nobody knows. */

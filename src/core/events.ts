@@ -1,4 +1,5 @@
-import type { TidemarkError } from './errors.ts'
+import type { DataLossCause, TidemarkError } from './errors.ts'
+import type { SkippedRecords } from './executor.ts'
 import type { Guarantee } from './sink.ts'
 import type { OffsetRange, PartitionOffset, Task } from './values.ts'
 
@@ -71,6 +72,29 @@ export type StreamEvent = { readonly stream: string; readonly time: number } & (
   | { readonly type: 'batchFailed'; readonly batch: BatchInfo; readonly error: unknown }
   | { readonly type: 'outputOperationStarted'; readonly batchId: number; readonly operation: OutputOperationInfo }
   | { readonly type: 'outputOperationCompleted'; readonly batchId: number; readonly operation: OutputOperationInfo }
+  | {
+      /** Records are gone, and the policy is to go on: found while planning, or by a task of the batch. */
+      readonly type: 'dataLoss'
+      readonly cause: DataLossCause
+      readonly message: string
+      readonly missing: readonly OffsetRange[]
+      readonly resumeAt?: number
+      readonly batchId?: number
+    }
+  | {
+      /** Records that a function of the job failed on were left out, as `onRecordError: 'skip'` says. */
+      readonly type: 'recordsSkipped'
+      readonly batchId: number
+      readonly output: string
+      readonly range: OffsetRange
+      readonly count: number
+      readonly samples: SkippedRecords['samples']
+    }
+  | {
+      /** The job is another than the one that ran last: what it gained and what it no longer has, in a sentence. */
+      readonly type: 'jobChanged'
+      readonly message: string
+    }
   | { readonly type: 'taskEnded'; readonly task: TaskInfo }
   /** Something failed. `fatal` ends the stream; the rest is being retried or waited out. */
   | { readonly type: 'error'; readonly error: TidemarkError; readonly fatal: boolean }

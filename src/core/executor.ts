@@ -1,3 +1,4 @@
+import type { DataLossCause, DataLossPolicy } from './errors.ts'
 import type { Log } from './log.ts'
 import type { RunnableJob } from './runnable-job.ts'
 import type { Isolation } from './source.ts'
@@ -9,7 +10,28 @@ export type TaskGroup = {
   readonly isolation: Isolation
   /** How long an attempt may take from when it begins to run, ms. */
   readonly timeoutMs: number
+  readonly onDataLoss: DataLossPolicy
+  /** What to do about a record that a per-row function of the job fails on. */
+  readonly onRecordError: RecordErrorPolicy
   readonly tasks: readonly Task[]
+}
+
+/** Stop with the record's place and stage, or leave the record out, count it and report it. */
+export type RecordErrorPolicy = 'fail' | 'skip'
+
+/** Records that a task left out because a function of the job failed on them. */
+export type SkippedRecords = {
+  readonly count: number
+  /** The first of them. */
+  readonly samples: readonly { readonly offset: number | undefined; readonly stage: string; readonly message: string }[]
+}
+
+/** Records that a task found gone, where the policy is to go on. */
+export type TaskLoss = {
+  readonly cause: DataLossCause
+  readonly message: string
+  readonly missing: readonly OffsetRange[]
+  readonly resumeAt?: number
 }
 
 /** What became of a task. Times are ms since the epoch by the executor's clock. */
@@ -23,6 +45,8 @@ export type TaskResult = {
   readonly rows: number
   /** Bytes fetched for the range, as they came over the wire. */
   readonly bytes: number
+  readonly skipped?: SkippedRecords
+  readonly losses?: readonly TaskLoss[]
   readonly startTime: number
   readonly endTime: number
   /** The rows themselves, for an output that runs on the driver. */

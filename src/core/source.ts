@@ -1,3 +1,4 @@
+import type { DataLossError } from './errors.ts'
 import type { OffsetRange, PartitionOffset, TopicPartition } from './values.ts'
 
 /** Which records are visible: all, or only those of committed transactions and of none. */
@@ -25,6 +26,11 @@ export type ReadOptions = CallOptions & {
   readonly isolation?: Isolation
   /** Told of bytes as they arrive: a batch's weight, and the sign that a slow task still moves. */
   readonly onBytes?: (bytes: number) => void
+  /**
+   * Asked about records of the range that are gone: where it returns, the read goes on with what is left; where it throws, the read fails with
+   * that. @default the read fails
+   */
+  readonly onDataLoss?: (loss: DataLossError) => void
 }
 
 /**
@@ -50,6 +56,10 @@ export interface Source<out R> {
   readonly startingOffsets?: StartingOffsets
   /** @default 'read_uncommitted' for a source without transactions */
   readonly isolation?: Isolation
+  /** Told of ranges that will be read soon, in that order: a source may fetch small ones together. */
+  prefetch?(ranges: readonly OffsetRange[], options: ReadOptions): void
+  /** Whether the topic is one of its own, there or not. A committed topic that no source of a job names is left alone. @default every topic is */
+  names?(topic: string): boolean
   /** Whether topics may come to it by themselves, as with a regular expression. @default false */
   readonly findsTopics?: boolean
   /**

@@ -1,8 +1,8 @@
 import { applyStages } from './apply-stages.ts'
 import type { Clock } from './clock.ts'
 import { endWithin } from './end-within.ts'
-import { ConfigError, JobError, TimeoutError } from './errors.ts'
-import type { TaskGroup, TaskResult } from './executor.ts'
+import { ConfigError, type DataLossError, JobError, type TidemarkError, TimeoutError } from './errors.ts'
+import type { SkippedRecords, TaskGroup, TaskLoss, TaskResult } from './executor.ts'
 import type { Log } from './log.ts'
 import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.ts'
 import { shareRows } from './share-rows.ts'
@@ -12,10 +12,12 @@ export type RunnerContext = { readonly clock: Clock; readonly log: Log; readonly
 
 /** How long code that was told to stop may take to do so, ms; then the task ends without it. */
 const ABORT_GRACE_MS = 5_000
+/** How many of the records that are left out are told of one by one. */
+const MAX_SAMPLES = 10
 
 type Rows = AsyncIterable<readonly unknown[]>
 type Branch = { readonly task: Task; readonly output: RunnableOutput; readonly counts: Counts }
-type Counts = { rows: number; gathered: unknown[] | undefined }
+type Counts = { rows: number; gathered: unknown[] | undefined; skipped: number; readonly samples: SkippedRecords['samples'][number][] }
 
 /**
  * Runs the tasks of one range: asks each output whether it has the task already, reads the range once for those that do not, takes the rows
@@ -59,18 +61,29 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     const output = job.outputs.get(task.output)
     if (output === undefined) throw new JobError(`Task ${describe(task)} is for an output that the job does not have.`)
     if (await output.sink.applied?.(task)) continue
-    branches.push({ task, output, counts: { rows: 0, gathered: output.gatherMaxRows === undefined ? undefined : [] } })
+    branches.push({
+      task,
+      output,
+      counts: { rows: 0, gathered: output.gatherMaxRows === undefined ? undefined : [], skipped: 0, samples: [] },
+    })
   }
 
   const read = { records: 0, bytes: 0 }
+  const losses: TaskLoss[] = []
   const source = branches[0]?.output.source
   if (source !== undefined) {
     const onBytes = (bytes: number) => {
       read.bytes += bytes
     }
-    const reading = source.read(group.range, { signal, isolation: group.isolation, onBytes })[Symbol.asyncIterator]()
+    const onDataLoss = (loss: DataLossError) => {
+      if (group.onDataLoss[loss.lossCause] === 'fail') throw loss
+      const { lossCause: cause, message, missing, resumeAt } = loss
+      losses.push({ cause, message, missing, ...(resumeAt !== undefined && { resumeAt }) })
+    }
+    const reading = source.read(group.range, { signal, isolation: group.isolation, onBytes, onDataLoss })[Symbol.asyncIterator]()
     try {
-      await runBranches(countInto({ [Symbol.asyncIterator]: () => reading }, read), branches, 0, { abort, signal, log: context.log })
+      const rows = countInto({ [Symbol.asyncIterator]: () => reading }, read)
+      await runBranches(rows, branches, 0, { abort, signal, log: context.log, maySkip: group.onRecordError === 'skip' })
     } finally {
       // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget.
       abort.abort(new Error('the task has ended'))
@@ -82,12 +95,31 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
   return group.tasks.map(task => {
     const branch = branches.find(candidate => candidate.task === task)
     if (branch === undefined) return { task, alreadyApplied: true, records: 0, rows: 0, bytes: 0, startTime, endTime }
-    const { rows, gathered } = branch.counts
-    return { task, alreadyApplied: false, ...read, rows, startTime, endTime, ...(gathered && { gathered }) }
+    const { rows, gathered, skipped, samples } = branch.counts
+    return {
+      task,
+      alreadyApplied: false,
+      ...read,
+      rows,
+      ...(skipped > 0 && { skipped: { count: skipped, samples } }),
+      ...(losses.length > 0 && { losses }),
+      startTime,
+      endTime,
+      ...(gathered && { gathered }),
+    }
   })
 }
 
-type BranchContext = { readonly abort: AbortController; readonly signal: AbortSignal; readonly log: Log }
+type BranchContext = { readonly abort: AbortController; readonly signal: AbortSignal; readonly log: Log; readonly maySkip: boolean }
+
+/** Counts a record that is left out for every output that would have had it. */
+function countSkipped(branches: readonly Branch[], { message, details }: TidemarkError): void {
+  const offset = typeof details.offset === 'number' ? details.offset : undefined
+  for (const { counts } of branches) {
+    counts.skipped += 1
+    if (counts.samples.length < MAX_SAMPLES) counts.samples.push({ offset, stage: String(details.stage), message })
+  }
+}
 
 /** Applies the stages that all branches have in common from `depth` on, then parts the rows where they fork. */
 async function runBranches(rows: Rows, branches: readonly Branch[], depth: number, context: BranchContext): Promise<void> {
@@ -95,7 +127,8 @@ async function runBranches(rows: Rows, branches: readonly Branch[], depth: numbe
   const { output: _output, attempt: _attempt, ...range } = first.task
   let end = depth
   while (end < first.output.stages.length && branches.every(({ output }) => output.stages[end] === first.output.stages[end])) end++
-  const staged = applyStages(rows, first.output.stages.slice(depth, end), range satisfies RangeContext)
+  const onSkip = context.maySkip ? (error: TidemarkError) => countSkipped(branches, error) : undefined
+  const staged = applyStages(rows, first.output.stages.slice(depth, end), range satisfies RangeContext, onSkip)
 
   if (branches.length === 1) return writeBranch(staged, first, context)
   const forks = groupByStage(branches, end)

@@ -11,6 +11,8 @@ export type BatchFacts = {
   readonly isolation: Isolation | { readonly [topic: string]: Isolation }
   /** The job's hash when the batch was begun. */
   readonly job: string
+  /** What an offset weighed when the batch was planned, so that the byte limit holds from a restart's first batch on. */
+  readonly bytesPerOffset?: number
 }
 
 /** Reads an intent's facts back. @throws ConfigError where a newer version of Tidemark wrote them */

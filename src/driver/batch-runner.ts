@@ -4,7 +4,7 @@ import type { ExecutorRun, TaskResult } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import type { Isolation } from '../core/source.ts'
 import { gatheredTooMany } from '../core/task-runner.ts'
-import type { Batch, OffsetRange } from '../core/values.ts'
+import type { Batch, OffsetRange, PartitionOffset } from '../core/values.ts'
 import { readFacts } from './batch-facts.ts'
 import { BatchReport } from './batch-report.ts'
 import type { Committer } from './committer.ts'
@@ -35,6 +35,9 @@ export type BatchRunnerParts = {
   readonly signal: AbortSignal
 }
 
+/** What a batch that is committed was, and the positions that lie beyond it because retention had gone further. */
+export type BatchOutcome = { readonly info: BatchInfo; readonly losses: readonly PartitionOffset[] }
+
 /** Takes one batch through its life: begin, fence, run, commit, tell. */
 export class BatchRunner {
   readonly #job: DriverJob
@@ -57,7 +60,7 @@ export class BatchRunner {
     this.#signal = parts.signal
   }
 
-  async run(batch: Batch, about: BatchRun): Promise<BatchInfo> {
+  async run(batch: Batch, about: BatchRun): Promise<BatchOutcome> {
     const facts = readFacts(batch)
     const { clock } = this.#job.world
     const report = new BatchReport(this.#bus, clock, batch, about)
@@ -76,6 +79,8 @@ export class BatchRunner {
         isolationOf: isolationByTopic(facts.isolation),
         retryForMs: this.#job.options.retryForMs,
         taskTimeoutMs: this.#job.options.taskTimeoutMs,
+        onDataLoss: this.#job.options.onDataLoss,
+        onRecordError: this.#job.options.onRecordError,
         signal: this.#signal,
         onTaskEnd: task => this.#bus.emit({ type: 'taskEnded', task }),
       })
@@ -89,7 +94,33 @@ export class BatchRunner {
       }
       throw error
     }
-    return report.complete(results)
+    return { info: report.complete(results), losses: this.#tellLosses(batch, results) }
+  }
+
+  /** Tells what tasks left out, and gives where lost records are over, for the driver to go on from. */
+  #tellLosses(batch: Batch, results: readonly TaskResult[]): PartitionOffset[] {
+    for (const { task, skipped } of results) {
+      if (skipped !== undefined)
+        this.#bus.emit({ type: 'recordsSkipped', batchId: batch.id, output: task.output, range: task.range, ...skipped })
+    }
+    const byRange = new Map(results.map(({ task, losses = [] }) => [task.index, { range: task.range, losses }]))
+    const resume: PartitionOffset[] = []
+    for (const { range, losses } of byRange.values()) {
+      for (const { cause, message, missing, resumeAt } of losses) {
+        this.#bus.emit({ type: 'dataLoss', cause, message, missing, batchId: batch.id, ...(resumeAt !== undefined && { resumeAt }) })
+        const { topic, partition, topicId, leaderEpoch } = range
+        const isAhead = cause === 'retention' && resumeAt !== undefined && resumeAt > range.untilOffset
+        if (isAhead)
+          resume.push({
+            topic,
+            partition,
+            offset: resumeAt,
+            ...(topicId !== undefined && { topicId }),
+            ...(leaderEpoch !== undefined && { leaderEpoch }),
+          })
+      }
+    }
+    return resume
   }
 
   async #runBatchFunctions(batch: Batch, outputs: readonly string[], results: readonly TaskResult[]): Promise<void> {

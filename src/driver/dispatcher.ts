@@ -1,6 +1,6 @@
-import { errorMessage, isTidemarkError, TaskFailedError, type TidemarkError } from '../core/errors.ts'
+import { type DataLossPolicy, errorMessage, isTidemarkError, TaskFailedError, type TidemarkError } from '../core/errors.ts'
 import type { TaskInfo } from '../core/events.ts'
-import type { ExecutorRun, TaskGroup, TaskResult } from '../core/executor.ts'
+import type { ExecutorRun, RecordErrorPolicy, TaskGroup, TaskResult } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { Isolation } from '../core/source.ts'
 import { type Batch, type OffsetRange, partitionKey, showRange, type Task } from '../core/values.ts'
@@ -19,6 +19,8 @@ export type DispatchRequest = {
   readonly isolationOf: (range: OffsetRange) => Isolation
   readonly retryForMs: number
   readonly taskTimeoutMs: number
+  readonly onDataLoss: DataLossPolicy
+  readonly onRecordError: RecordErrorPolicy
   readonly signal: AbortSignal
   readonly onTaskEnd: (task: TaskInfo) => void
   /** Told of each failure that is tried again. */
@@ -72,7 +74,14 @@ async function runGroup(
     const tasks = request
       .outputsOf(range)
       .map((output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }))
-    const group: TaskGroup = { range, isolation: request.isolationOf(range), timeoutMs: request.taskTimeoutMs, tasks }
+    const group: TaskGroup = {
+      range,
+      isolation: request.isolationOf(range),
+      timeoutMs: request.taskTimeoutMs,
+      onDataLoss: request.onDataLoss,
+      onRecordError: request.onRecordError,
+      tasks,
+    }
     const startTime = world.clock.now()
     try {
       const results = await executor.run(group, { signal })

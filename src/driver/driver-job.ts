@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
+import type { DataLossPolicy } from '../core/errors.ts'
 import type { Listener } from '../core/events.ts'
-import type { Executor } from '../core/executor.ts'
+import type { Executor, RecordErrorPolicy } from '../core/executor.ts'
 import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import type { Random } from '../core/random.ts'
@@ -12,11 +13,16 @@ import type { PartitionOffset, TopicPartition } from '../core/values.ts'
 /** How much a batch may hold. Records are counted as offsets, as Spark counts them. */
 export type Limits = {
   readonly maxRecordsPerBatch: number
-  readonly maxRatePerPartition: number | ((partition: TopicPartition) => number) | undefined
-  readonly minRatePerPartition: number | ((partition: TopicPartition) => number) | undefined
-  readonly initialRate: number | undefined
-  readonly minTasks: number | undefined
-  readonly maxRecordsPerTask: number | undefined
+  /** By what offsets weighed in recent batches. */
+  readonly maxBytesPerBatch: number
+  /** A batch with fewer waits, for `maxBatchDelayMs` at the longest. */
+  readonly minRecordsPerBatch: number
+  readonly maxBatchDelayMs: number
+  readonly maxRatePerPartition?: number | ((partition: TopicPartition) => number) | undefined
+  readonly minRatePerPartition?: number | ((partition: TopicPartition) => number) | undefined
+  readonly initialRate?: number | undefined
+  readonly minTasks?: number | undefined
+  readonly maxRecordsPerTask?: number | undefined
 }
 
 /** The weights of the PID rate estimator. */
@@ -27,6 +33,8 @@ export type DriverOptions = {
   readonly batchIntervalMs: number
   readonly limits: Limits
   readonly backpressure: 'off' | { readonly pid: PidOptions }
+  readonly onDataLoss: DataLossPolicy
+  readonly onRecordError: RecordErrorPolicy
   readonly retryForMs: number
   readonly taskTimeoutMs: number
   readonly leaseTtlMs: number

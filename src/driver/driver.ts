@@ -1,13 +1,14 @@
 import { isTidemarkError, TidemarkError } from '../core/errors.ts'
 import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
-import { type Batch, type OffsetRange, type PartitionOffset, partitionKey } from '../core/values.ts'
-import type { BatchFacts } from './batch-facts.ts'
+import { type Batch, type OffsetRange, type PartitionOffset, partitionKey, type TopicPartition } from '../core/values.ts'
+import { type BatchFacts, readFacts } from './batch-facts.ts'
 import { type BatchRun, BatchRunner, checkReplay } from './batch-runner.ts'
 import { Committer } from './committer.ts'
 import type { DriverJob, Until } from './driver-job.ts'
 import { EventBus } from './event-bus.ts'
 import { Gate } from './gate.ts'
+import { describeJobChange } from './job-change.ts'
 import { acquireLease, LeaseKeeper } from './lease-keeper.ts'
 import { logEvents } from './log-events.ts'
 import { PidRateEstimator } from './pid-rate-estimator.ts'
@@ -21,6 +22,8 @@ import { Stopped } from './stopped.ts'
 
 /** How far back in the history to look for the last batch, which only resets and starts can lie behind. */
 const RECENT_ENTRIES = 100
+/** How often to look whether a batch that is held back has enough records by now, at least (ms). */
+const HELD_BACK_LOOK_MS = 100
 
 export type DriveOptions = {
   /** Where the run ends by itself. @default it goes on until it is stopped */
@@ -183,16 +186,26 @@ export class Driver {
       ...(state.pending !== undefined && { pendingBatchId: state.pending.id }),
     })
     this.#ready.resolve()
+    const last = state.pending ?? (await this.#lastBatch())
+    this.#tellJobChange(last)
+    this.#planner.weigh(last && readFacts(last).bytesPerOffset)
     this.#stopSignal.throwIfAborted()
-    if (state.pending !== undefined) await this.#runBatch(runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
+    if (state.pending !== undefined) await this.#runBatch(lease, runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
 
-    const scheduler = new Scheduler(world.clock, options.batchIntervalMs, state.pending?.batchTime ?? (await this.#lastBatchTime()))
+    // Batch times grow, whatever the clock says.
+    const scheduler = new Scheduler(world.clock, options.batchIntervalMs, last?.batchTime)
     while (!this.#planner.isDone(this.#committed)) {
       await this.#gate.pass(this.#stopSignal)
       const waitedMs = await scheduler.nextTick(this.#stopSignal)
-      const { ranges, lag } = await this.#plan(lease)
+      const { ranges, lag, stalled, heldBackMs } = await this.#plan(lease)
+      if (stalled !== undefined) this.#tellRed(stalled)
       // Paused while it waited or planned: what was planned is planned anew later.
       if (!this.#gate.isOpen) continue
+      if (heldBackMs !== undefined) {
+        await world.clock.sleep(Math.min(heldBackMs, Math.max(options.batchIntervalMs, HELD_BACK_LOOK_MS)), this.#stopSignal)
+        scheduler.skipMissed()
+        continue
+      }
       if (ranges.length === 0) {
         if (this.#planner.isDone(this.#committed)) return
         await this.#outlast(() => this.#waiter.wait(this.#committed, this.#stopSignal))
@@ -200,25 +213,32 @@ export class Driver {
         continue
       }
       const batch = this.#newBatch(lease, ranges, scheduler.batchTime())
-      await this.#runBatch(runner, batch, { isReplay: false, waitedMs, lag })
+      await this.#runBatch(lease, runner, batch, { isReplay: false, waitedMs, lag })
     }
   }
 
-  /** The batch time used last, so that the next is later, whatever the clock says. */
-  async #lastBatchTime(): Promise<number> {
+  /** The last batch before the pending one, committed or discarded. */
+  async #lastBatch(): Promise<Batch | undefined> {
     const { store, stream } = this.#job
     for await (const entry of store.history(stream, { limit: RECENT_ENTRIES, signal: this.#aborting.signal })) {
-      if (entry.kind === 'batch' || entry.kind === 'discard') return entry.batch.batchTime
+      if (entry.kind === 'batch' || entry.kind === 'discard') return entry.batch
     }
-    return 0
+    return undefined
+  }
+
+  #tellJobChange(last: Batch | undefined): void {
+    const { outputs, hash } = this.#job
+    const unnamedTopics = this.#planner.unnamedTopics(this.#committed)
+    const message = describeJobChange(last && readFacts(last), { outputs: [...outputs.keys()], hash, unnamedTopics })
+    if (message !== undefined) this.#bus.emit({ type: 'jobChanged', message })
   }
 
   /** Looks at the sources, gives every new partition a durable starting point, and plans. */
-  async #plan(lease: Lease): Promise<{ ranges: OffsetRange[]; lag: number }> {
+  async #plan(lease: Lease): Promise<ReturnType<Planner['plan']>> {
     return this.#outlast(async () => {
       await this.#waiter.look(this.#stopSignal)
       await this.#startPartitions(lease)
-      await this.#planner.checkEpochs(this.#committed, { signal: this.#stopSignal })
+      await this.#passLosses(lease)
       this.#hasPlanned = true
       return this.#planner.plan(this.#committed, this.#rate)
     })
@@ -238,19 +258,47 @@ export class Driver {
       points.push(...(await resolveStartingPoints(source, partitions, known, { signal: this.#stopSignal })))
     }
     if (points.length === 0) return
-    await this.#job.store.reset(lease, points, { reason: 'start', signal: this.#aborting.signal })
-    for (const point of points) this.#committed.set(partitionKey(point), point)
+    await this.#move(lease, 'start', points)
     this.#bus.emit({ type: 'partitionsStarted', offsets: points })
+  }
+
+  /**
+   * Records that are gone: stops, or where the policy says so writes into the store where each partition goes on, before anything is planned
+   * from there, so that `begin` never sees a gap.
+   *
+   * @throws DataLossError of the first loss that is not to be skipped
+   */
+  async #passLosses(lease: Lease): Promise<void> {
+    const losses = await this.#planner.findLosses(this.#committed, { signal: this.#stopSignal })
+    for (const { error } of losses) if (this.#job.options.onDataLoss[error.lossCause] === 'fail') throw error
+    for (const loss of losses) {
+      const { lossCause: cause, message, missing, resumeAt } = loss.error
+      await this.#move(lease, cause, 'resume' in loss ? [loss.resume] : [], 'forget' in loss ? [loss.forget] : [])
+      this.#bus.emit({ type: 'dataLoss', cause, message, missing, ...(resumeAt !== undefined && { resumeAt }) })
+    }
+  }
+
+  async #move(lease: Lease, reason: string, offsets: readonly PartitionOffset[], forget: readonly TopicPartition[] = []): Promise<void> {
+    await this.#job.store.reset(lease, offsets, { reason, forget, signal: this.#aborting.signal })
+    for (const at of forget) this.#committed.delete(partitionKey(at))
+    for (const position of offsets) this.#committed.set(partitionKey(position), position)
   }
 
   #newBatch(lease: Lease, ranges: readonly OffsetRange[], batchTime: number): Batch {
     const { outputs, hash } = this.#job
-    const facts: BatchFacts = { v: 1, outputs: [...outputs.keys()], isolation: this.#planner.isolationOf(ranges), job: hash }
+    const { bytesPerOffset } = this.#planner
+    const facts: BatchFacts = {
+      v: 1,
+      outputs: [...outputs.keys()],
+      isolation: this.#planner.isolationOf(ranges),
+      job: hash,
+      ...(bytesPerOffset !== undefined && { bytesPerOffset }),
+    }
     return { id: this.#lastBatchId + 1, batchTime, epoch: lease.epoch, ranges, facts }
   }
 
-  async #runBatch(runner: BatchRunner, batch: Batch, about: BatchRun): Promise<void> {
-    const info = await runner.run(batch, about)
+  async #runBatch(lease: Lease, runner: BatchRunner, batch: Batch, about: BatchRun): Promise<void> {
+    const { info, losses } = await runner.run(batch, about)
     for (const { topic, partition, untilOffset, topicId, leaderEpoch } of batch.ranges) {
       const position = {
         topic,
@@ -261,9 +309,11 @@ export class Driver {
       }
       this.#committed.set(partitionKey(position), position)
     }
+    if (losses.length > 0) await this.#outlast(() => this.#move(lease, 'retention', losses))
     this.#lastBatchId = batch.id
     this.#batches += 1
     this.#records += info.numRecords ?? 0
+    this.#planner.learn(batch.ranges, info.numBytes ?? 0)
     this.#tellGreen()
     const {
       processingEndTime: time = 0,
@@ -293,9 +343,13 @@ export class Driver {
 
   #tellOutage(error: TidemarkError): void {
     this.#bus.emit({ type: 'error', error, fatal: false })
+    this.#tellRed(error.message)
+  }
+
+  #tellRed(reason: string): void {
     if (this.#isRed) return
     this.#isRed = true
-    this.#bus.emit({ type: 'health', status: 'red', reason: error.message })
+    this.#bus.emit({ type: 'health', status: 'red', reason })
   }
 
   #tellGreen(): void {

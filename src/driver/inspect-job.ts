@@ -52,6 +52,8 @@ export async function inspectJob(job: DriverJob, signal: AbortSignal): Promise<N
       const known = { topics, hasStarted: planner.hasStarted(source, topics) }
       for (const point of await resolveStartingPoints(source, partitions, known, { signal })) positions.set(partitionKey(point), point)
     }
+    const [loss] = await planner.findLosses(positions, { signal })
+    if (loss !== undefined) throw loss.error
     ;({ ranges, lag: lagAfter } = planner.plan(positions, undefined))
   } catch (error) {
     // Lost data stops a run; whoever looks at the stream to see why must not be stopped too.

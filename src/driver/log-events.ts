@@ -35,6 +35,17 @@ export function logEvents(log: Log): Listener {
       case 'batchFailed':
         log.error({ stream, batch: event.batch.id, err: event.error }, `batch ${event.batch.id} failed: ${errorMessage(event.error)}`)
         return
+      case 'dataLoss':
+        log.warn({ stream, cause: event.cause, missing: event.missing, batch: event.batchId }, `data loss, going on: ${event.message}`)
+        return
+      case 'recordsSkipped': {
+        const { batchId, output, count, samples } = event
+        log.warn({ stream, batch: batchId, output, count, samples }, `${count} records skipped, the first: ${samples[0]?.message}`)
+        return
+      }
+      case 'jobChanged':
+        log.info({ stream }, event.message)
+        return
       case 'taskEnded':
         // One that is not tried again fails its batch, and that is told next.
         if (event.task.willRetry) {

@@ -1,21 +1,19 @@
-import { ConfigError, DataLossError, JobError } from '../core/errors.ts'
+import { ConfigError, JobError } from '../core/errors.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { CallOptions } from '../core/source.ts'
 import { comparePartitions, type OffsetRange, type PartitionOffset, partitionKey, showPartition } from '../core/values.ts'
 import type { BatchFacts } from './batch-facts.ts'
 import type { JobSource, Limits, Until, World } from './driver-job.ts'
+import { type Loss, LossFinder, type Sight } from './loss-finder.ts'
 import { planBatch } from './plan-batch.ts'
 import { splitRanges } from './split-ranges.ts'
-
-/** How long a latest offset below the committed one is taken for a new leader's lagging watermark before it counts as a truncated log. */
-const TRUNCATION_GRACE_MS = 30_000
 
 /** What the planner has seen of one partition. */
 type Seen = { readonly latest: PartitionOffset; readonly source: JobSource }
 
 /**
  * Knows how far the sources reach and turns that into ranges. Its planning is pure ({@link planBatch}, {@link splitRanges});
- * this class adds what was last seen, the bounds of a run, and the judgement of offsets that do not fit.
+ * this class adds what was last seen and the bounds of a run.
  */
 export class Planner {
   readonly #sources: readonly JobSource[]
@@ -24,17 +22,19 @@ export class Planner {
   readonly #world: World
   readonly #seen = new Map<string, Seen>()
   readonly #topics = new Map<string, JobSource>()
-  readonly #belowSince = new Map<string, number>()
-  /** The newest leader epoch under which a partition's committed position was found whole. */
-  readonly #checkedEpochs = new Map<string, number>()
+  readonly #lossFinder: LossFinder
   #bounds: ReadonlyMap<string, number> | undefined
   #plannedAt: number | undefined
+  #lastBatchAt: number
+  #bytesPerOffset: number | undefined
 
   constructor(sources: readonly JobSource[], limits: Limits, batchIntervalMs: number, world: World) {
     this.#sources = sources
     this.#limits = limits
     this.#batchIntervalMs = batchIntervalMs
     this.#world = world
+    this.#lossFinder = new LossFinder(world)
+    this.#lastBatchAt = world.clock.monotonic()
   }
 
   /** Asks every source for its latest offsets, and so for its partitions. */
@@ -65,34 +65,27 @@ export class Planner {
     return false
   }
 
-  /**
-   * Finds logs that were cut below what is committed and have grown since, which no comparison of offsets shows: the leader says where the
-   * epoch of the committed position ended (KIP-320).
-   *
-   * @throws DataLossError with what was written over
-   */
-  async checkEpochs(committed: ReadonlyMap<string, PartitionOffset>, options: CallOptions): Promise<void> {
-    const changed = new Map<JobSource, PartitionOffset[]>()
-    for (const [key, position] of committed) {
-      const seen = this.#seen.get(key)
-      const epoch = seen?.latest.leaderEpoch
-      if (seen === undefined || epoch === undefined || position.leaderEpoch === undefined || epoch <= position.leaderEpoch) continue
-      if (epoch <= (this.#checkedEpochs.get(key) ?? Number.NEGATIVE_INFINITY)) continue
-      const list = changed.get(seen.source)
-      if (list === undefined) changed.set(seen.source, [position])
-      else list.push(position)
-    }
-    for (const [{ source }, positions] of changed) {
-      const ends = (await source.epochEndOffsets?.(positions, options)) ?? []
-      for (const { topic, partition, offset } of ends) {
-        const key = partitionKey({ topic, partition })
-        const position = committed.get(key)
-        const epoch = this.#seen.get(key)?.latest.leaderEpoch
-        if (position === undefined || epoch === undefined) continue
-        if (offset < position.offset) throw overwritten(position, offset)
-        this.#checkedEpochs.set(key, epoch)
-      }
-    }
+  /** Records that the stream was to read and that are gone, with where it may go on. */
+  findLosses(committed: ReadonlyMap<string, PartitionOffset>, options: CallOptions): Promise<Loss[]> {
+    return this.#lossFinder.find(committed, (key, at) => this.#sight(key, at), options)
+  }
+
+  /** Committed topics that no source of the job names any more: not lost, only left out. */
+  unnamedTopics(committed: ReadonlyMap<string, PartitionOffset>): string[] {
+    const topics = new Set(Array.from(committed.values(), position => position.topic))
+    return [...topics].filter(topic => this.#sourceNaming(topic) === undefined).sort()
+  }
+
+  #sight(key: string, { topic }: PartitionOffset | { readonly topic: string }): Sight | undefined {
+    const seen = this.#seen.get(key)
+    if (seen !== undefined) return seen
+    const source = this.#sourceNaming(topic)
+    return source && { source, latest: undefined }
+  }
+
+  /** The source that reads the topic, or would if it were there. */
+  #sourceNaming(topic: string): JobSource | undefined {
+    return this.#topics.get(topic) ?? this.#sources.find(({ source }) => source.names?.(topic) ?? this.#sources.length === 1)
   }
 
   /** Whether some source has the topic, as last seen. */
@@ -151,33 +144,37 @@ export class Planner {
   }
 
   /**
-   * The next batch's ranges, from the committed offsets and what was last seen. Empty where there is nothing to read.
-   *
-   * @throws DataLossError where a topic was deleted, recreated or truncated below what is committed
+   * The next batch's ranges, from the committed offsets and what was last seen. Empty where there is nothing to read; `stalled` says why a
+   * partition cannot go on, where one cannot; `heldBackMs` how long a batch of too few records waits for more.
    */
-  plan(committed: ReadonlyMap<string, PartitionOffset>, rate: number | undefined): { ranges: OffsetRange[]; lag: number } {
+  plan(
+    committed: ReadonlyMap<string, PartitionOffset>,
+    rate: number | undefined,
+  ): { ranges: OffsetRange[]; lag: number; stalled: string | undefined; heldBackMs: number | undefined } {
     const from: PartitionOffset[] = []
     const latest: PartitionOffset[] = []
     let lag = 0
+    let stalled: string | undefined
     for (const [key, position] of committed) {
       const seen = this.#seen.get(key)
-      if (seen === undefined) throw this.#removed(position)
-      this.#checkIncarnation(position, seen.latest)
-      this.#checkTruncation(key, position, seen.latest)
+      if (seen === undefined) continue
+      stalled ??= this.#lossFinder.waitingFor(position, seen.latest)
       const bound = this.#bounds === undefined ? Number.MAX_SAFE_INTEGER : (this.#bounds.get(key) ?? position.offset)
       const end = Math.max(Math.min(seen.latest.offset, bound), position.offset)
       from.push(position)
       latest.push({ ...seen.latest, offset: end })
       lag += end - position.offset
     }
-    const { maxRecordsPerBatch, maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask } = this.#limits
+    const heldBackMs = this.#heldBackMs(lag)
+    if (heldBackMs !== undefined) return { ranges: [], lag, stalled, heldBackMs }
+    const { maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask } = this.#limits
     const planned = planBatch({
       from,
       latest,
       batchIntervalMs: this.#intervalMs(),
       ...(rate !== undefined && { rate }),
       limits: {
-        maxRecordsPerBatch,
+        maxRecordsPerBatch: this.#maxRecords(),
         ...(maxRatePerPartition !== undefined && { maxRatePerPartition }),
         ...(minRatePerPartition !== undefined && { minRatePerPartition }),
         ...(initialRate !== undefined && { initialRate }),
@@ -188,7 +185,44 @@ export class Planner {
       ...(maxRecordsPerTask !== undefined && { maxRecordsPerTask }),
     })
     for (const range of ranges) lag -= range.untilOffset - range.fromOffset
-    return { ranges, lag }
+    if (ranges.length > 0) this.#lastBatchAt = this.#world.clock.monotonic()
+    return { ranges, lag, stalled, heldBackMs: undefined }
+  }
+
+  /** What an offset has weighed in recent batches, bytes; undefined before the first. */
+  get bytesPerOffset(): number | undefined {
+    return this.#bytesPerOffset
+  }
+
+  /** Takes over what an offset weighed in the batch before this run. */
+  weigh(bytesPerOffset: number | undefined): void {
+    this.#bytesPerOffset = bytesPerOffset
+  }
+
+  /** Learns what a batch weighed. Half of what is known is the newest batch. */
+  learn(ranges: readonly OffsetRange[], bytes: number): void {
+    const offsets = ranges.reduce((sum, range) => sum + range.untilOffset - range.fromOffset, 0)
+    if (offsets === 0 || bytes === 0) return
+    const weight = bytes / offsets
+    this.#bytesPerOffset = this.#bytesPerOffset === undefined ? weight : (this.#bytesPerOffset + weight) / 2
+  }
+
+  /** The smaller of the two limits; at least one record, or a stream of large ones would stand still. */
+  #maxRecords(): number {
+    const { maxRecordsPerBatch, maxBytesPerBatch } = this.#limits
+    if (this.#bytesPerOffset === undefined) return maxRecordsPerBatch
+    return Math.min(maxRecordsPerBatch, Math.max(1, Math.floor(maxBytesPerBatch / this.#bytesPerOffset)))
+  }
+
+  /**
+   * How long a batch of too few records still waits for more, ms. A run with an end waits for none: the last records would never come.
+   * The wait begins with the last batch, or with the run, by the clock that only grows (not so Spark's).
+   */
+  #heldBackMs(available: number): number | undefined {
+    const { minRecordsPerBatch, maxBatchDelayMs } = this.#limits
+    if (available === 0 || available >= minRecordsPerBatch || this.#bounds !== undefined) return undefined
+    const left = this.#lastBatchAt + maxBatchDelayMs - this.#world.clock.monotonic()
+    return left > 0 ? left : undefined
   }
 
   /** What a rate a second is a rate of: the interval, or without one the time since the last batch was planned. */
@@ -211,54 +245,4 @@ export class Planner {
     for (const list of positions.values()) list.sort(comparePartitions)
     return positions
   }
-
-  #removed(position: PartitionOffset): DataLossError {
-    return new DataLossError(
-      'removed',
-      `${showPartition(position)} is gone from Kafka, and the stream has read it up to offset ${position.offset}: its topic was deleted, or the job no ` +
-        `longer names it. Name the topic again, or start a stream under another name.`,
-      [],
-      { details: { ...position } },
-    )
-  }
-
-  #checkIncarnation(position: PartitionOffset, latest: PartitionOffset): void {
-    if (position.topicId === undefined || latest.topicId === undefined || position.topicId === latest.topicId) return
-    throw new DataLossError(
-      'recreated',
-      `Topic ${position.topic} was deleted and created again (its id was ${position.topicId} and is ${latest.topicId}): offset ${position.offset} of ` +
-        `partition ${position.partition} belongs to a log that is gone. Start a stream under another name to read the new topic.`,
-      [],
-      { details: { ...position, newTopicId: latest.topicId } },
-    )
-  }
-
-  #checkTruncation(key: string, position: PartitionOffset, latest: PartitionOffset): void {
-    if (latest.offset >= position.offset) {
-      this.#belowSince.delete(key)
-      return
-    }
-    const now = this.#world.clock.monotonic()
-    const since = this.#belowSince.get(key) ?? now
-    this.#belowSince.set(key, since)
-    if (now - since < TRUNCATION_GRACE_MS) return
-    throw new DataLossError(
-      'truncation',
-      `${showPartition(position)} ends at offset ${latest.offset}, below ${position.offset}, which the stream has committed: its log was cut, and other ` +
-        `records may take those offsets.`,
-      [{ topic: position.topic, partition: position.partition, fromOffset: latest.offset, untilOffset: position.offset }],
-      { details: { ...position, latest: latest.offset } },
-    )
-  }
-}
-
-function overwritten(position: PartitionOffset, endOffset: number): DataLossError {
-  const { topic, partition } = position
-  return new DataLossError(
-    'truncation',
-    `The log of ${showPartition(position)} was cut at offset ${endOffset} after an election and has grown again: the stream has read it up to ` +
-      `${position.offset}, and offsets from ${endOffset} on are other records now, which it would never read.`,
-    [{ topic, partition, fromOffset: endOffset, untilOffset: position.offset }],
-    { details: { ...position, endOffset } },
-  )
 }

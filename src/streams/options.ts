@@ -1,8 +1,8 @@
 import { hostname } from 'node:os'
 import { z } from 'zod'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError, type DataLossPolicy } from '../core/errors.ts'
 import type { Listener } from '../core/events.ts'
-import type { Executor } from '../core/executor.ts'
+import type { Executor, RecordErrorPolicy } from '../core/executor.ts'
 import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
@@ -18,6 +18,12 @@ export type PartitionRate = number | ((partition: TopicPartition) => number)
 export type LimitOptions = {
   /** Spark's `maxOffsetsPerTrigger`, shared among partitions by lag. @default 500_000 */
   readonly maxRecordsPerBatch?: number
+  /** Bytes a batch, as fetched, by what offsets weighed in the batches before. @default 256 MiB */
+  readonly maxBytesPerBatch?: number
+  /** Spark's `minOffsetsPerTrigger`: a batch of fewer waits for more. @default 1 */
+  readonly minRecordsPerBatch?: number
+  /** Spark's `maxTriggerDelay`: how long a batch waits for `minRecordsPerBatch`, ms. @default 900_000 */
+  readonly maxBatchDelayMs?: number
   /** Spark's `spark.streaming.kafka.maxRatePerPartition`, records a second. @default unlimited */
   readonly maxRatePerPartition?: PartitionRate
   /** Spark's `spark.streaming.kafka.minRatePerPartition`: records a batch that each lagging partition gets at least. @default 1 */
@@ -53,6 +59,10 @@ export type StreamOptions = {
   readonly limits?: LimitOptions
   /** Fits the batch's size to what the outputs take. @default 'off' */
   readonly backpressure?: 'off' | { readonly pid: PidWeights }
+  /** What to do about records that are gone from Kafka before they were read. @default 'fail' */
+  readonly onDataLoss?: 'fail' | 'skip' | Partial<DataLossPolicy>
+  /** What to do about a record that a per-row function of the job fails on. @default 'fail' */
+  readonly onRecordError?: RecordErrorPolicy
   /** Refuses to start with an output that promises less. @default none demanded */
   readonly guarantee?: Guarantee
   /** Where tasks run. @default inProcess() */
@@ -92,6 +102,8 @@ const object = <T>(accepted: string, methods: readonly string[]) =>
     { error: accepted },
   )
 
+const lossPolicy = z.enum(['fail', 'skip'], { error: "'fail' or 'skip'" })
+
 const weight = z.number().nonnegative({ error: 'a number from 0' })
 
 const schema = z.strictObject({
@@ -105,6 +117,9 @@ const schema = z.strictObject({
   limits: z
     .strictObject({
       maxRecordsPerBatch: wholeFrom(1, 'records').default(500_000),
+      maxBytesPerBatch: wholeFrom(1, 'bytes').default(256 * 1_048_576),
+      minRecordsPerBatch: wholeFrom(1, 'records').default(1),
+      maxBatchDelayMs: msFrom(0).default(900_000),
       maxRatePerPartition: rate.optional(),
       minRatePerPartition: z
         .union([z.number().int().nonnegative(), z.custom<(partition: TopicPartition) => number>(value => typeof value === 'function')], {
@@ -132,6 +147,21 @@ const schema = z.strictObject({
       { error: "'off' or { pid: { proportional?, integral?, derivative?, minRate? } }" },
     )
     .default('off'),
+  onDataLoss: z
+    .union(
+      [
+        lossPolicy,
+        z.strictObject({
+          retention: lossPolicy.default('fail'),
+          truncation: lossPolicy.default('fail'),
+          recreated: lossPolicy.default('fail'),
+          removed: lossPolicy.default('fail'),
+        }),
+      ],
+      { error: "'fail', 'skip' or { retention?, truncation?, recreated?, removed? } of these" },
+    )
+    .default('fail'),
+  onRecordError: z.enum(['fail', 'skip'], { error: "'fail' or 'skip'" }).default('fail'),
   guarantee: z
     .enum(['exactly-once', 'idempotent', 'at-least-once'], { error: "'exactly-once', 'idempotent' or 'at-least-once'" })
     .optional(),
@@ -159,15 +189,22 @@ export type CompleteOptions = {
 /** Checks and completes a stream's options. @throws ConfigError listing every mistake with its path */
 export function completeOptions(options: StreamOptions): CompleteOptions {
   const { name, offsets, guarantee, executor, listeners, log, ...rest } = parseOptions(schema, options, 'stream')
-  const { batchIntervalMs, limits, backpressure, retry, taskTimeoutMs, leaseTtlMs } = rest
+  const { batchIntervalMs, limits, backpressure, onDataLoss: loss, onRecordError, retry, taskTimeoutMs, leaseTtlMs } = rest
+  const onDataLoss = typeof loss === 'string' ? { retention: loss, truncation: loss, recreated: loss, removed: loss } : loss
+  if (limits.minRecordsPerBatch > limits.maxRecordsPerBatch) {
+    throw new ConfigError(
+      `stream: limits.minRecordsPerBatch is ${limits.minRecordsPerBatch}, more than limits.maxRecordsPerBatch, ${limits.maxRecordsPerBatch}: no batch could have it.`,
+    )
+  }
   if (backpressure !== 'off' && batchIntervalMs === 0) {
     throw new ConfigError("stream: backpressure needs a batchIntervalMs above 0: the estimator weighs a batch's delays against it.")
   }
-  const { maxRecordsPerBatch, maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask } = limits
   const driver = (): DriverOptions => ({
     batchIntervalMs,
-    limits: { maxRecordsPerBatch, maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask },
+    limits,
     backpressure,
+    onDataLoss,
+    onRecordError,
     retryForMs: retry.forMs,
     taskTimeoutMs,
     leaseTtlMs,

@@ -53,6 +53,11 @@ export class MetadataCache {
     this.#closing = options.closing
   }
 
+  /** What is known now, however old; undefined before the first answer. */
+  get known(): ClusterView | undefined {
+    return this.#view.brokers.size === 0 ? undefined : this.#view
+  }
+
   /** What is known, asked for anew where it is too old. */
   async view(signal: AbortSignal): Promise<ClusterView> {
     signal.throwIfAborted()

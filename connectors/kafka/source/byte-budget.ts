@@ -13,6 +13,14 @@ export class ByteBudget {
     this.#maxBytes = maxBytes
   }
 
+  /**
+   * The most that one fetch may ask for, and that fetches for reads that have not begun may hold together: then a read that has begun always
+   * finds room some time, and cannot wait for those behind it.
+   */
+  get halfBytes(): number {
+    return Math.max(1, Math.floor(this.#maxBytes / 2))
+  }
+
   get used(): number {
     return this.#used
   }

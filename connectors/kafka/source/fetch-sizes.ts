@@ -8,6 +8,7 @@ const LEAST_OFFSETS = 2_048
 const BYTES_PER_LATENCY_MS = 524_288
 /** Asked for at least: less saves nothing, and a batch comes whole anyway. */
 const LEAST_FETCH_BYTES = 65_536
+const LEAST_ESTIMATE_BYTES = 4_096
 /** Asked for beyond the estimate, so that the end of a range seldom takes another fetch. */
 const MARGIN = 1.1
 
@@ -32,6 +33,12 @@ export class FetchSizes {
     const worthwhile = Math.min(this.#maxBytes, Math.max(least, Math.ceil(known * BYTES_PER_LATENCY_MS)))
     const needed = weight === undefined ? worthwhile : Math.ceil(weight * offsets * MARGIN) + LEAST_FETCH_BYTES
     return Math.min(needed, worthwhile)
+  }
+
+  /** What so many offsets of a partition are expected to weigh, with some to spare; undefined while nothing is known of it. */
+  estimate(at: TopicPartition, offsets: number): number | undefined {
+    const weight = this.#bytesPerOffset.get(partitionKey(at))
+    return weight === undefined ? undefined : Math.ceil(weight * offsets * MARGIN) + LEAST_ESTIMATE_BYTES
   }
 
   /** Learns from a fetch that brought `bytes` for `offsets`. Half of what is known is the newest fetch. */

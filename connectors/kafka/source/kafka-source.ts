@@ -12,7 +12,7 @@ import {
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { epochEndOffsets } from '../cluster/epoch-end-offsets.ts'
 import { listOffsets } from '../cluster/list-offsets.ts'
-import { type CompleteKafkaSourceOptions, completeOptions, type KafkaSourceOptions } from '../options.ts'
+import type { CompleteKafkaSourceOptions } from '../options.ts'
 import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
 import type { KafkaRecord } from '../record.ts'
 import { KafkajsTransport, kafkajsClient } from '../transport/kafkajs-transport.ts'
@@ -22,19 +22,8 @@ import { Session } from './session.ts'
 /** How many bootstrap addresses to try where the configuration does not list them. */
 const UNLISTED_BOOTSTRAPS = 3
 
-/**
- * Reads topics of a Kafka cluster by offset ranges: no consumer group, no position kept, any range at any time. Connects when it is first
- * asked something; closed, it opens again when it is asked again.
- *
- *     kafkaSource({ kafka: { brokers: ['localhost:9092'] }, topics: ['orders'], startingOffsets: { at: 'earliest' } })
- *
- * @throws ConfigError listing every option that is wrong
- */
-export function kafkaSource(options: KafkaSourceOptions): Source<KafkaRecord> & AsyncDisposable {
-  return new KafkaSource(completeOptions(options))
-}
-
-class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
+/** {@link kafkaSource} without an alias: topics have the names the cluster gives them. */
+export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly name: string
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
@@ -50,6 +39,11 @@ class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     this.isolation = isolation
     this.findsTopics = topics instanceof RegExp
     this.#options = options
+  }
+
+  names(topic: string): boolean {
+    const { topics } = this.#options
+    return topics instanceof RegExp ? topic.search(topics) >= 0 : topics.includes(topic)
   }
 
   async partitions({ signal }: CallOptions = {}): Promise<TopicPartition[]> {
@@ -92,18 +86,28 @@ class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     return session.watch.wait(from, session.signalOf(signal))
   }
 
+  /** Hands over ranges that will be read soon, so that small ones of one leader can share a request. */
+  prefetch(ranges: readonly OffsetRange[], { isolation = this.isolation, signal }: ReadOptions = {}): void {
+    const session = this.#open()
+    session.shared.prefetch(ranges, isolation, session.signalOf(signal))
+  }
+
   read(range: OffsetRange, options: ReadOptions = {}): AsyncGenerator<readonly KafkaRecord[]> {
+    return this.readAs(range, range.topic, options)
+  }
+
+  /** Reads a range whose records call their topic by another name. */
+  readAs(range: OffsetRange, recordTopic: string, options: ReadOptions): AsyncGenerator<readonly KafkaRecord[]> {
     const { fromOffset, untilOffset } = range
     if (!Number.isSafeInteger(fromOffset) || !Number.isSafeInteger(untilOffset) || fromOffset < 0 || fromOffset > untilOffset) {
       throw new ConfigError(
         `${showRange(range)} is no range: offsets are whole numbers from 0 to 2^53 - 1, and the first is not above the last.`,
       )
     }
-    const { topics } = this.#options
-    if (topics instanceof RegExp ? range.topic.search(topics) < 0 : !topics.includes(range.topic)) {
+    if (!this.names(range.topic)) {
       throw new ConfigError(`${showRange(range)} cannot be read from ${this.name}: topics does not name ${range.topic}.`)
     }
-    return readRange(this.#open(), range, options)
+    return readRange(this.#open(), range, recordTopic, options)
   }
 
   async close(): Promise<void> {

@@ -30,7 +30,7 @@ export type FetchPosition = { readonly offset: number; readonly lastEpoch: numbe
  */
 export class PartitionFetcher {
   readonly #session: Session
-  readonly #range: OffsetRange
+  #range: OffsetRange
   readonly #isolation: Isolation
   readonly #signal: AbortSignal
   #client: BrokerClient | undefined
@@ -115,6 +115,11 @@ export class PartitionFetcher {
   /** What a round trip to the partition's leader costs, ms; infinite before there was one. */
   get latencyMs(): number {
     return this.#client?.latencyMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Gives up what lies at and after `untilOffset`: the log was cut there, and that is known now. */
+  narrow(untilOffset: number): void {
+    this.#range = { ...this.#range, untilOffset }
   }
 
   /** Gives the connection back; one with a fetch still on its way is closed, for its answer would come to whoever is next. */
@@ -244,6 +249,7 @@ export class PartitionFetcher {
         'retention',
         `${showRange(missing)} is gone: the log of ${showPartition(missing)} begins at ${earliest.offset} now. Retention or DeleteRecords removed it before it was read.`,
         [missing],
+        { resumeAt: earliest.offset },
       )
     }
     this.#session.metadata.markStale()
@@ -256,6 +262,7 @@ export class PartitionFetcher {
       'truncation',
       `${showRange(missing)} is gone: after an election the log of ${showPartition(missing)} was cut at ${endOffset}, and what is there now are other records.`,
       [missing],
+      { resumeAt: endOffset },
     )
   }
 

@@ -1,4 +1,4 @@
-import { DecodeError } from '../../../src/core/errors.ts'
+import { DecodeError, isDataLoss } from '../../../src/core/errors.ts'
 import type { ReadOptions } from '../../../src/core/source.ts'
 import { type OffsetRange, showPartition } from '../../../src/core/values.ts'
 import type { FetchPartition } from '../protocol/fetch.ts'
@@ -13,10 +13,17 @@ type Fetch = { readonly answer: Promise<FetchPartition>; heldBytes: number }
 
 /**
  * Reads exactly the records of a range. The range is done when the position reaches its end, so gaps do not matter; the next fetch is sent when
- * the headers of the last are scanned, so the broker works while this one is decoded.
+ * the headers of the last are scanned, so the broker works while this one is decoded. `recordTopic` is what records call their topic: its alias,
+ * where it has one.
  */
-export async function* readRange(session: Session, range: OffsetRange, options: ReadOptions): AsyncGenerator<readonly KafkaRecord[]> {
-  const { fromOffset, untilOffset } = range
+export async function* readRange(
+  session: Session,
+  range: OffsetRange,
+  recordTopic: string,
+  options: ReadOptions,
+): AsyncGenerator<readonly KafkaRecord[]> {
+  const { fromOffset } = range
+  let { untilOffset } = range
   if (fromOffset >= untilOffset) return
   const { isolation: own, maxDecompressedBatchBytes: maxDecompressedBytes } = session.options
   const isolation = options.isolation ?? own
@@ -28,7 +35,7 @@ export async function* readRange(session: Session, range: OffsetRange, options: 
 
   /** Begins a fetch; without a turn only where the budget has room now. */
   async function begin(offset: number, lastEpoch: number, isAhead: boolean): Promise<Fetch | undefined> {
-    const maxBytes = session.sizes.bytesFor(range, untilOffset - offset, fetcher.latencyMs)
+    const maxBytes = Math.min(session.budget.halfBytes, session.sizes.bytesFor(range, untilOffset - offset, fetcher.latencyMs))
     if (!isAhead) await session.budget.take(maxBytes, signal)
     else if (!session.budget.tryTake(maxBytes)) return undefined
     const answer = fetcher.fetch({ offset, lastEpoch, maxBytes })
@@ -44,11 +51,29 @@ export async function* readRange(session: Session, range: OffsetRange, options: 
   try {
     let position = fromOffset
     let lastEpoch = -1
+    const shared = await session.shared.take(range, isolation)
+    if (shared !== undefined) current = { answer: Promise.resolve(shared), heldBytes: shared.records.length }
     while (position < untilOffset) {
-      current = next ?? (await begin(position, lastEpoch, false))
+      current ??= next ?? (await begin(position, lastEpoch, false))
       next = undefined
       if (current === undefined) break
-      const { records: bytes, abortedTransactions } = await current.answer
+      const answer = await current.answer.catch(error => {
+        if (!isDataLoss(error) || options.onDataLoss === undefined) throw error
+        options.onDataLoss(error)
+        return error
+      })
+      if (answer instanceof Error) {
+        // What is left: from where the log begins now, up to where it was cut, or nothing.
+        const [missing] = answer.missing
+        if (answer.lossCause === 'retention' && missing !== undefined) position = missing.untilOffset
+        else if (answer.lossCause === 'truncation' && missing !== undefined) untilOffset = Math.max(position, missing.fromOffset)
+        else return
+        fetcher.narrow(untilOffset)
+        end(current)
+        current = undefined
+        continue
+      }
+      const { records: bytes, abortedTransactions } = answer
       // What was asked for and did not come is free again; a batch larger than the limit counts as what it is.
       session.budget.give(current.heldBytes - bytes.length)
       current.heldBytes = bytes.length
@@ -60,7 +85,7 @@ export async function* readRange(session: Session, range: OffsetRange, options: 
       if (scan.nextOffset > position && scan.nextOffset < untilOffset) next = await begin(scan.nextOffset, lastEpoch, true)
 
       const decoder = new BatchDecoder(bytes, {
-        topic: range.topic,
+        topic: recordTopic,
         partition: range.partition,
         fromOffset: position,
         untilOffset,

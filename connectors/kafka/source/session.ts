@@ -5,6 +5,7 @@ import type { KafkaTransport } from '../transport/kafka-transport.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { FetchSizes } from './fetch-sizes.ts'
 import { RecordWatch } from './record-watch.ts'
+import { SharedFetches } from './shared-fetches.ts'
 
 /** Everything a source holds while it is open. A source that is used again after `close` opens another. */
 export class Session {
@@ -14,6 +15,7 @@ export class Session {
   readonly budget: ByteBudget
   readonly sizes: FetchSizes
   readonly watch: RecordWatch
+  readonly shared: SharedFetches
   readonly #closing = new AbortController()
 
   constructor(options: CompleteKafkaSourceOptions, transport: KafkaTransport, bootstraps: number) {
@@ -24,6 +26,7 @@ export class Session {
     this.budget = new ByteBudget(maxBytesInFlight)
     this.sizes = new FetchSizes(fetchMaxBytes)
     this.watch = new RecordWatch(this, isolation)
+    this.shared = new SharedFetches(this)
   }
 
   /** Aborted when the source is closed. */
@@ -39,6 +42,7 @@ export class Session {
   close(reason: Error): void {
     this.#closing.abort(reason)
     this.watch.close()
+    this.shared.clear()
     this.pool.close()
   }
 }

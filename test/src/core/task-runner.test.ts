@@ -8,6 +8,8 @@ import { runTasks } from '../../../src/core/task-runner.ts'
 import type { Task } from '../../../src/core/values.ts'
 import { ManualClock } from '../../../src/testing/index.ts'
 
+const NO_LOSS = { retention: 'fail', truncation: 'fail', recreated: 'fail', removed: 'fail' } as const
+
 const RANGE = { topic: 't', partition: 0, fromOffset: 0, untilOffset: 10 }
 
 /** A source whose one read says when it was closed. */
@@ -38,7 +40,7 @@ function run(
   const tasks = sinks.map(
     ({ name }): Task => ({ stream: 's', batchId: 1, epoch: 1, index: 0, range: RANGE, batchTime: 0, output: name, attempt: name }),
   )
-  const group: TaskGroup = { range: RANGE, isolation: 'read_committed', timeoutMs, tasks }
+  const group: TaskGroup = { range: RANGE, isolation: 'read_committed', timeoutMs, onDataLoss: NO_LOSS, onRecordError: 'fail', tasks }
   return runTasks({ stream: 's', outputs }, group, { clock, log: silentLog, signal })
 }
 

@@ -8,6 +8,8 @@ import type { Task } from '../../../src/core/values.ts'
 import { inProcess } from '../../../src/executors/in-process.ts'
 import { collectingSink, ManualClock, memorySource } from '../../../src/testing/index.ts'
 
+const NO_LOSS = { retention: 'fail', truncation: 'fail', recreated: 'fail', removed: 'fail' } as const
+
 const never = new AbortController().signal
 const context = { streamId: 'id', log: silentLog, signal: never }
 
@@ -21,7 +23,7 @@ function jobInto(sink: Sink<never>, records = 6): RunnableJob {
 function group(sink: Sink<never>, fromOffset: number, untilOffset: number, index = 0): TaskGroup {
   const range = { topic: 't', partition: 0, fromOffset, untilOffset }
   const task: Task = { stream: 's', batchId: 1, epoch: 1, index, range, batchTime: 0, output: sink.name, attempt: `a${index}` }
-  return { range, isolation: 'read_uncommitted', timeoutMs: 60_000, tasks: [task] }
+  return { range, isolation: 'read_uncommitted', timeoutMs: 60_000, onDataLoss: NO_LOSS, onRecordError: 'fail', tasks: [task] }
 }
 
 test('a task reads its range and gives its rows, with what was counted', async () => {
