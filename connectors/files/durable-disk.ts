@@ -1,6 +1,6 @@
 import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname, relative, sep } from 'node:path'
-import { onDisk } from './disk-error.ts'
+import { diskErrorCode, onDisk } from './disk-error.ts'
 
 /**
  * Makes `folder` with its parents, in a way that a power cut does not undo: the folders that got an entry are fsynced, up to `root`, and above it
@@ -8,12 +8,23 @@ import { onDisk } from './disk-error.ts'
  * (`durable` remembers).
  */
 export async function makeFolder(folder: string, root: string, durable: Set<string>): Promise<void> {
-  const firstMade = await onDisk('make the folder', folder, () => mkdir(folder, { recursive: true }))
+  const firstMade = await onDisk('make the folder', folder, () => makeFolders(folder))
   if (firstMade === undefined && durable.has(folder)) return
   const top = firstMade !== undefined && !isBelow(firstMade, root) ? dirname(firstMade) : root
   for (let at = dirname(folder); isBelow(at, top); at = dirname(at)) await syncFolder(at)
   await syncFolder(top)
   durable.add(folder)
+}
+
+/** Gives the first folder it made. */
+async function makeFolders(folder: string): Promise<string | undefined> {
+  try {
+    return await mkdir(folder, { recursive: true })
+  } catch (error) {
+    // On a read-only file system Node says ENOENT of a path whose parent is there; made plainly, the folder that fails says why.
+    if (diskErrorCode(error) === 'ENOENT' && error instanceof Error && 'path' in error) await mkdir(String(error.path))
+    throw error
+  }
 }
 
 /** Makes the entries of a folder durable: without it a rename may be undone by a power cut, although the file itself was fsynced. */

@@ -72,9 +72,11 @@ const startingOffsets = z.discriminatedUnion(
 )
 
 const schema = z.strictObject({
-  kafka: z.custom<KafkajsInput>(isKafka, {
-    error: "kafkajs' configuration with at least { brokers: ['host:port'] }, or a Kafka made of it",
-  }),
+  kafka: z
+    .custom<KafkajsInput>(isObject, { error: "kafkajs' configuration with at least { brokers: ['host:port'] }, or a Kafka made of it" })
+    .superRefine((kafka, context) => {
+      for (const { path, message } of brokerMistakes(kafka)) context.addIssue({ code: 'custom', path, message })
+    }),
   topics: z.union([z.array(topic).min(1), z.instanceof(RegExp)], {
     error: "a list of topic names, such as ['orders'], or a regular expression",
   }),
@@ -108,13 +110,20 @@ export function completeOptions(options: KafkaSourceOptions): CompleteKafkaSourc
   }
 }
 
-function isKafka(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  if ('admin' in value && typeof value.admin === 'function') return true
-  if (!('brokers' in value)) return false
-  const { brokers } = value
-  return (
-    typeof brokers === 'function' ||
-    (Array.isArray(brokers) && brokers.length > 0 && brokers.every(broker => typeof broker === 'string' && HOST_AND_PORT.test(broker)))
-  )
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
+/** What is wrong with the brokers of kafkajs' configuration, each with where it is: a setting that is missing makes one of them undefined. */
+function brokerMistakes(kafka: KafkajsInput): { readonly path: PropertyKey[]; readonly message: string }[] {
+  if ('admin' in kafka && typeof kafka.admin === 'function') return []
+  const brokers: unknown = 'brokers' in kafka ? kafka.brokers : undefined
+  if (typeof brokers === 'function') return []
+  if (!Array.isArray(brokers) || brokers.length === 0) {
+    return [{ path: ['brokers'], message: "expected a list of brokers, as in { brokers: ['host:port'] }, or a function that gives one" }]
+  }
+  return brokers.flatMap((broker, at) => {
+    if (typeof broker === 'string' && HOST_AND_PORT.test(broker)) return []
+    return [{ path: ['brokers', at], message: "expected a broker's address, as in { brokers: ['host:port'] }" }]
+  })
 }

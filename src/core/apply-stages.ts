@@ -5,6 +5,20 @@ import { showRange } from './values.ts'
 type RowStage = Exclude<Stage, { kind: 'mapRange' }>
 type Rows = AsyncIterable<readonly unknown[]>
 
+/** By array of rows, the offset of the record that each row came from. */
+export type RecordOffsets = WeakMap<readonly unknown[], readonly (number | undefined)[]>
+
+export type StageOptions = {
+  /** Told of a record that is left out. @default the first record that a function fails on ends it all */
+  readonly onSkip?: ((error: TidemarkError) => void) | undefined
+  /** Whether the rows are the source's records, which know their offsets; what a function returned may have an `offset` of another kind. */
+  readonly isOfSource?: boolean
+  /** Where rows that go on to several outputs keep the offsets of their records. */
+  readonly offsets?: RecordOffsets
+  /** Whether the rows go on to several outputs: only then is it worth to remember where each came from. */
+  readonly willFork?: boolean
+}
+
 /**
  * Runs rows through stages, array by array. Neighbouring per-row stages are one loop over the array without a promise a row;
  * where a function turns out to be asynchronous, the rows of an array run side by side up to the stage's concurrency, and keep their order.
@@ -13,18 +27,25 @@ type Rows = AsyncIterable<readonly unknown[]>
  *
  * @throws RecordError naming topic, partition, offset and stage, with the function's own error as cause
  */
-export function applyStages(rows: Rows, stages: readonly Stage[], range: RangeContext, onSkip?: (error: TidemarkError) => void): Rows {
+export function applyStages(rows: Rows, stages: readonly Stage[], range: RangeContext, options: StageOptions = {}): Rows {
   let result = rows
+  let { isOfSource = true } = options
+  let offsets = options.offsets
   for (let at = 0; at < stages.length; ) {
     const stage = stages[at] as Stage
     if (stage.kind === 'mapRange') {
       result = guardRange(stage.apply(result as AsyncIterable<readonly never[]>, range), stage, range)
+      // What it yields are rows of its own making, of no one record.
+      isOfSource = false
+      offsets = undefined
       at += 1
       continue
     }
     const segment: RowStage[] = []
     for (let next = stages[at]; next !== undefined && next.kind !== 'mapRange'; next = stages[++at]) segment.push(next)
-    result = applyRowStages(result, new RowPipeline(segment, range, onSkip))
+    const origins = { isOfSource, offsets, willFork: options.willFork === true && stages[at] === undefined }
+    result = applyRowStages(result, new RowPipeline(segment, range, options.onSkip, origins))
+    isOfSource = false
   }
   return result
 }
@@ -50,18 +71,22 @@ async function* applyRowStages(rows: Rows, pipeline: RowPipeline): AsyncGenerato
   }
 }
 
+type Origins = { readonly isOfSource: boolean; readonly offsets: RecordOffsets | undefined; readonly willFork: boolean }
+
 class RowPipeline {
   readonly #stages: readonly RowStage[]
   readonly #range: RangeContext
   readonly #concurrency: number
   readonly #onSkip: ((error: TidemarkError) => void) | undefined
+  readonly #origins: Origins
   /** The stage that is running, so that an error can name it without a closure a row. */
   #at = 0
   /** Some function has returned a promise: from then on rows are given arrays of their own, so that order survives. */
   #isAsync = false
 
-  constructor(stages: readonly RowStage[], range: RangeContext, onSkip: ((error: TidemarkError) => void) | undefined) {
+  constructor(stages: readonly RowStage[], range: RangeContext, onSkip: StageOptions['onSkip'], origins: Origins) {
     this.#stages = stages
+    this.#origins = origins
     this.#range = range
     this.#onSkip = onSkip
     this.#concurrency = Math.min(...stages.map(stage => stage.concurrency))
@@ -69,7 +94,9 @@ class RowPipeline {
 
   /** Appends what `rows` become to `out`; a promise only where a function of the job returned one. */
   run(rows: readonly unknown[], out: unknown[]): Promise<void> | undefined {
-    if (this.#isAsync) return this.#runAsync(rows, 0, out)
+    const origin = this.#origins.willFork ? [] : undefined
+    if (origin !== undefined) this.#origins.offsets?.set(out, origin)
+    if (this.#isAsync) return this.#runAsync(rows, 0, out, origin)
     let kept = 0
     for (let i = 0; i < rows.length; i++) {
       try {
@@ -79,11 +106,12 @@ class RowPipeline {
           const pending = this.#step(rows[i], 0, out)
           if (pending !== undefined) {
             this.#isAsync = true
-            return this.#continueAsync(pending, rows, i, out, kept)
+            return this.#continueAsync(pending, rows, i, out, kept, origin)
           }
+          if (origin !== undefined) this.#remember(origin, rows, i, out.length)
         }
       } catch (error) {
-        this.#skip(this.#explain(error, rows[i], this.#at))
+        this.#skip(this.#explain(error, rows, i, this.#at))
         // What the record had become before it failed goes with it.
         out.length = kept
       }
@@ -93,22 +121,42 @@ class RowPipeline {
 
   /** Tells of a record that is left out; throws where none may be. */
   #skip(error: unknown): void {
-    if (this.#onSkip === undefined || !isTidemarkError(error, 'RECORD')) throw error
-    this.#onSkip(error)
+    if (!this.#maySkip(error)) throw error
+    this.#onSkip?.(error)
   }
 
-  async #continueAsync(first: Promise<void>, rows: readonly unknown[], at: number, out: unknown[], kept: number): Promise<void> {
+  #maySkip(error: unknown): error is TidemarkError {
+    return this.#onSkip !== undefined && isTidemarkError(error, 'RECORD')
+  }
+
+  /** Rows of `out` up to `length` came from row `at`. */
+  #remember(origin: (number | undefined)[], rows: readonly unknown[], at: number, length: number): void {
+    if (origin.length === length) return
+    const offset = this.#offsetOf(rows, at)
+    while (origin.length < length) origin.push(offset)
+  }
+
+  async #continueAsync(
+    first: Promise<void>,
+    rows: readonly unknown[],
+    at: number,
+    out: unknown[],
+    kept: number,
+    origin: (number | undefined)[] | undefined,
+  ): Promise<void> {
     try {
       await first
     } catch (error) {
-      this.#skip(this.#explain(error, rows[at], this.#at))
+      this.#skip(this.#explain(error, rows, at, this.#at))
       out.length = kept
     }
-    await this.#runAsync(rows, at + 1, out)
+    if (origin !== undefined) this.#remember(origin, rows, at, out.length)
+    await this.#runAsync(rows, at + 1, out, origin)
   }
 
-  async #runAsync(rows: readonly unknown[], from: number, out: unknown[]): Promise<void> {
+  async #runAsync(rows: readonly unknown[], from: number, out: unknown[], origin: (number | undefined)[] | undefined): Promise<void> {
     const outs: unknown[][] = []
+    const failures = new Map<number, unknown>()
     let next = from
     const work = async () => {
       while (next < rows.length) {
@@ -119,18 +167,23 @@ class RowPipeline {
           const pending = this.#step(rows[at], 0, own)
           if (pending !== undefined) await pending
         } catch (error) {
-          try {
-            this.#skip(this.#explain(error, rows[at], this.#at))
-            own.length = 0
-          } catch (failure) {
+          const failure = this.#explain(error, rows, at, this.#at)
+          if (!this.#maySkip(failure)) {
             next = rows.length
             throw failure
           }
+          failures.set(at, failure)
+          own.length = 0
         }
       }
     }
     await Promise.all(Array.from({ length: Math.min(this.#concurrency, rows.length - from) }, work))
-    for (const own of outs) for (const row of own) out.push(row)
+    // Told in their order, not in that of their ends: a replay tells the same.
+    for (const at of [...failures.keys()].sort((a, b) => a - b)) this.#skip(failures.get(at))
+    for (const [index, own] of outs.entries()) {
+      for (const row of own) out.push(row)
+      if (origin !== undefined) this.#remember(origin, rows, from + index, out.length)
+    }
   }
 
   /** Takes one row from stage `from` on. */
@@ -205,13 +258,17 @@ class RowPipeline {
     }
   }
 
-  #explain(error: unknown, record: unknown, at: number): unknown {
+  #offsetOf(rows: readonly unknown[], at: number): number | undefined {
+    return this.#origins.isOfSource ? offsetOf(rows[at]) : this.#origins.offsets?.get(rows)?.[at]
+  }
+
+  #explain(error: unknown, rows: readonly unknown[], row: number, at: number): unknown {
     const failure = StageFailure.at(at, error)
     const cause = failure.cause
     if (isTidemarkError(cause) && cause.code !== 'RECORD') return cause
     const stage = this.#stages[failure.at]?.label ?? 'a stage'
     const { range, batchId } = this.#range
-    const offset = offsetOf(record)
+    const offset = this.#offsetOf(rows, row)
     const where = offset === undefined ? showRange(range) : `${range.topic}/${range.partition} offset ${offset}`
     return new RecordError(`${stage} failed on the record at ${where} (batch ${batchId}): ${errorMessage(cause)}`, {
       details: { topic: range.topic, partition: range.partition, offset, stage, batchId },

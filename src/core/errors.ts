@@ -108,7 +108,7 @@ export type DataLossCause = 'retention' | 'truncation' | 'recreated' | 'removed'
 /** What to do about lost records, by cause: stop with {@link DataLossError}, or report them and go on with what is left. */
 export type DataLossPolicy = Readonly<Record<DataLossCause, 'fail' | 'skip'>>
 
-/** Records that a stream was to read are gone from Kafka. `details` has `cause` and the exact missing ranges. */
+/** Records that a stream was to read are gone from Kafka. `details` has `cause`, topic, partition and the exact missing ranges. */
 export class DataLossError extends TidemarkError {
   readonly lossCause: DataLossCause
   /** Exactly what is gone, as far as anybody can still say: of a log that was deleted nobody knows how long it was. */
@@ -122,7 +122,9 @@ export class DataLossError extends TidemarkError {
     missing: readonly OffsetRange[],
     { resumeAt, ...options }: ErrorOptions & { resumeAt?: number } = {},
   ) {
-    const details = { ...options.details, cause: lossCause, missing, ...(resumeAt !== undefined && { resumeAt }) }
+    const [{ topic, partition } = {}] = missing
+    const where = topic === undefined ? {} : { topic, partition }
+    const details = { ...where, ...options.details, cause: lossCause, missing, ...(resumeAt !== undefined && { resumeAt }) }
     super('DATA_LOSS', message, { ...options, details })
     this.lossCause = lossCause
     this.missing = missing

@@ -1,5 +1,5 @@
 import type { DataLossCause, TidemarkError } from './errors.ts'
-import type { SkippedRecords } from './executor.ts'
+import type { SkippedRecords, TaskLoss } from './executor.ts'
 import type { Guarantee } from './sink.ts'
 import type { OffsetRange, PartitionOffset, Task } from './values.ts'
 
@@ -23,6 +23,8 @@ export type BatchInfo = {
   readonly numRecords?: number
   /** Bytes fetched; known when the batch is completed. */
   readonly numBytes?: number
+  /** Records left out because a function failed on them, once an output; known when the batch is completed. */
+  readonly numSkipped?: number
   /** Records behind the latest offsets when the batch was planned, after this batch. */
   readonly lag?: number
   readonly outputOperations: readonly OutputOperationInfo[]
@@ -48,6 +50,10 @@ export type TaskInfo = {
   readonly records?: number
   readonly rows?: number
   readonly bytes?: number
+  /** Records that were left out because a function failed on them. */
+  readonly skipped?: SkippedRecords
+  /** Records that were gone. */
+  readonly losses?: readonly TaskLoss[]
   readonly startTime: number
   readonly endTime: number
   readonly error?: unknown

@@ -63,6 +63,11 @@ export interface Source<out R> {
   /** Whether topics may come to it by themselves, as with a regular expression. @default false */
   readonly findsTopics?: boolean
   /**
+   * Told, before anything is asked, of topics that the stream has read: one that is gone was deleted, and is left out of the answers like any
+   * other that goes, instead of being taken for a name that was never right.
+   */
+  remember?(topics: readonly string[]): void
+  /**
    * Where the leader epoch of each position ended in its log, as the leader knows it: KIP-320's test for a log that was cut and has grown again.
    * Partitions that the leader knows nothing of are left out.
    */

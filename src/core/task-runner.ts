@@ -1,8 +1,9 @@
-import { applyStages } from './apply-stages.ts'
+import { applyStages, type RecordOffsets } from './apply-stages.ts'
 import type { Clock } from './clock.ts'
 import { endWithin } from './end-within.ts'
-import { ConfigError, type DataLossError, JobError, type TidemarkError, TimeoutError } from './errors.ts'
+import { ConfigError, DataLossError, JobError, type TidemarkError, TimeoutError } from './errors.ts'
 import type { SkippedRecords, TaskGroup, TaskLoss, TaskResult } from './executor.ts'
+import { howToGoOn } from './how-to-go-on.ts'
 import type { Log } from './log.ts'
 import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.ts'
 import { shareRows } from './share-rows.ts'
@@ -14,6 +15,9 @@ export type RunnerContext = { readonly clock: Clock; readonly log: Log; readonly
 const ABORT_GRACE_MS = 5_000
 /** How many of the records that are left out are told of one by one. */
 const MAX_SAMPLES = 10
+
+/** Made once: an error with its stack costs more than the rest of a small task. */
+const TASK_ENDED = new Error('the task has ended')
 
 type Rows = AsyncIterable<readonly unknown[]>
 type Branch = { readonly task: Task; readonly output: RunnableOutput; readonly counts: Counts }
@@ -38,8 +42,15 @@ export async function runTasks(job: RunnableJob, group: TaskGroup, context: Runn
   } catch (error) {
     throw deadline.signal.aborted && !context.signal.aborted ? deadline.signal.reason : error
   } finally {
-    timer.abort()
+    timer.abort(TASK_ENDED)
   }
+}
+
+/** What a driver's operator has to know beside what is gone: the batch is begun, and how it comes to its end. */
+function withWayOut(loss: DataLossError, { tasks }: TaskGroup): DataLossError {
+  const { lossCause, missing, resumeAt, details } = loss
+  const options = { details, cause: loss, ...(resumeAt !== undefined && { resumeAt }) }
+  return new DataLossError(lossCause, `${loss.message} ${howToGoOn(lossCause, tasks[0]?.batchId)}`, missing, options)
 }
 
 function tooLate({ range, timeoutMs, tasks }: TaskGroup): TimeoutError {
@@ -76,17 +87,28 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
       read.bytes += bytes
     }
     const onDataLoss = (loss: DataLossError) => {
-      if (group.onDataLoss[loss.lossCause] === 'fail') throw loss
+      if (group.onDataLoss[loss.lossCause] === 'fail') throw withWayOut(loss, group)
       const { lossCause: cause, message, missing, resumeAt } = loss
+      // Here already: should the driver end before it hears of it, the next finds the task applied and nothing to tell.
+      context.log.warn(
+        { stream: group.tasks[0]?.stream, batch: group.tasks[0]?.batchId, cause, missing },
+        `data loss, going on: ${message}`,
+      )
       losses.push({ cause, message, missing, ...(resumeAt !== undefined && { resumeAt }) })
     }
     const reading = source.read(group.range, { signal, isolation: group.isolation, onBytes, onDataLoss })[Symbol.asyncIterator]()
     try {
       const rows = countInto({ [Symbol.asyncIterator]: () => reading }, read)
-      await runBranches(rows, branches, 0, { abort, signal, log: context.log, maySkip: group.onRecordError === 'skip' })
+      await runBranches(rows, branches, 0, {
+        abort,
+        signal,
+        log: context.log,
+        maySkip: group.onRecordError === 'skip',
+        offsets: new WeakMap(),
+      })
     } finally {
       // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget.
-      abort.abort(new Error('the task has ended'))
+      abort.abort(TASK_ENDED)
       reading.return?.().catch(() => {})
     }
   }
@@ -110,7 +132,14 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
   })
 }
 
-type BranchContext = { readonly abort: AbortController; readonly signal: AbortSignal; readonly log: Log; readonly maySkip: boolean }
+type BranchContext = {
+  readonly abort: AbortController
+  readonly signal: AbortSignal
+  readonly log: Log
+  readonly maySkip: boolean
+  /** Of arrays of rows that several outputs go on with. */
+  readonly offsets: RecordOffsets
+}
 
 /** Counts a record that is left out for every output that would have had it. */
 function countSkipped(branches: readonly Branch[], { message, details }: TidemarkError): void {
@@ -128,7 +157,12 @@ async function runBranches(rows: Rows, branches: readonly Branch[], depth: numbe
   let end = depth
   while (end < first.output.stages.length && branches.every(({ output }) => output.stages[end] === first.output.stages[end])) end++
   const onSkip = context.maySkip ? (error: TidemarkError) => countSkipped(branches, error) : undefined
-  const staged = applyStages(rows, first.output.stages.slice(depth, end), range satisfies RangeContext, onSkip)
+  const staged = applyStages(rows, first.output.stages.slice(depth, end), range satisfies RangeContext, {
+    onSkip,
+    offsets: context.offsets,
+    isOfSource: depth === 0,
+    willFork: branches.length > 1,
+  })
 
   if (branches.length === 1) return writeBranch(staged, first, context)
   const forks = groupByStage(branches, end)

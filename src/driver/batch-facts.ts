@@ -1,9 +1,10 @@
 import { ConfigError } from '../core/errors.ts'
 import type { Isolation } from '../core/source.ts'
 import type { Batch, Json } from '../core/values.ts'
+import type { SavedWeights } from './offset-weights.ts'
 
-/** What an intent holds beside its ranges: all that a replay needs to run the same tasks. Saved, so it carries a version. */
-export type BatchFacts = {
+/** What an intent holds beside its ranges: all that a replay needs to run the same tasks, and what offsets weighed by then. Saved, so it carries a version. */
+export type BatchFacts = SavedWeights & {
   readonly v: 1
   /** The names of the outputs the batch's tasks are for. */
   readonly outputs: readonly string[]
@@ -11,8 +12,6 @@ export type BatchFacts = {
   readonly isolation: Isolation | { readonly [topic: string]: Isolation }
   /** The job's hash when the batch was begun. */
   readonly job: string
-  /** What an offset weighed when the batch was planned, so that the byte limit holds from a restart's first batch on. */
-  readonly bytesPerOffset?: number
 }
 
 /** Reads an intent's facts back. @throws ConfigError where a newer version of Tidemark wrote them */

@@ -8,18 +8,20 @@ import type { EventBus } from './event-bus.ts'
 export class BatchReport {
   readonly #bus: EventBus
   readonly #clock: Clock
+  readonly #submittedAt: number
   #info: BatchInfo
 
   /** `waitedMs` is how long the batch's tick had been due when it was planned; `lag` the records that stay behind after it. */
   constructor(bus: EventBus, clock: Clock, batch: Batch, about: { isReplay: boolean; waitedMs: number; lag: number | undefined }) {
     this.#bus = bus
     this.#clock = clock
+    this.#submittedAt = clock.monotonic() - about.waitedMs
     this.#info = {
       id: batch.id,
       batchTime: batch.batchTime,
       ranges: batch.ranges,
       isReplay: about.isReplay,
-      submissionTime: clock.now() - about.waitedMs,
+      submissionTime: Math.round(clock.now() - about.waitedMs),
       ...(about.lag !== undefined && { lag: about.lag }),
       outputOperations: [],
     }
@@ -27,7 +29,7 @@ export class BatchReport {
   }
 
   start(outputs: readonly string[]): void {
-    const processingStartTime = this.#clock.now()
+    const processingStartTime = this.#now()
     const outputOperations = outputs.map((name, id): OutputOperationInfo => ({ id, name, startTime: processingStartTime }))
     const schedulingDelay = processingStartTime - this.#info.submissionTime
     this.#info = { ...this.#info, processingStartTime, schedulingDelay, outputOperations }
@@ -38,7 +40,7 @@ export class BatchReport {
   /** Ends every output operation, once: with its rows, or all with the reason the batch failed. */
   endOutputs(results: readonly TaskResult[], failureReason?: string): void {
     if (this.#info.outputOperations.some(operation => operation.endTime !== undefined)) return
-    const endTime = this.#clock.now()
+    const endTime = this.#now()
     const outputOperations = this.#info.outputOperations.map(operation => {
       const rows = results.reduce((sum, result) => (result.task.output === operation.name ? sum + result.rows : sum), 0)
       return { ...operation, endTime, rows, ...(failureReason !== undefined && { failureReason }) }
@@ -57,7 +59,8 @@ export class BatchReport {
       numRecords += result.records
       numBytes += result.bytes
     }
-    this.#info = { ...this.#ended(), numRecords, numBytes }
+    const numSkipped = results.reduce((sum, { skipped }) => sum + (skipped?.count ?? 0), 0)
+    this.#info = { ...this.#ended(), numRecords, numBytes, ...(numSkipped > 0 && { numSkipped }) }
     this.#bus.emit({ type: 'batchCompleted', batch: this.#info })
     return this.#info
   }
@@ -67,9 +70,14 @@ export class BatchReport {
   }
 
   #ended(): BatchInfo {
-    const processingEndTime = this.#clock.now()
+    const processingEndTime = this.#now()
     const { submissionTime, processingStartTime = processingEndTime } = this.#info
     const processingDelay = processingEndTime - processingStartTime
     return { ...this.#info, processingEndTime, processingDelay, totalDelay: processingEndTime - submissionTime }
+  }
+
+  /** The wall clock as it would be had nobody set it since: a delay, which back-pressure rests on, cannot be an hour or below zero. */
+  #now(): number {
+    return Math.round(this.#info.submissionTime + this.#clock.monotonic() - this.#submittedAt)
   }
 }

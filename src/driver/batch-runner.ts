@@ -1,16 +1,17 @@
 import { errorMessage, isTidemarkError, JobError, TaskFailedError, type TidemarkError } from '../core/errors.ts'
 import type { BatchInfo } from '../core/events.ts'
-import type { ExecutorRun, TaskResult } from '../core/executor.ts'
+import type { ExecutorRun, TaskLoss, TaskResult } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import type { Isolation } from '../core/source.ts'
 import { gatheredTooMany } from '../core/task-runner.ts'
-import type { Batch, OffsetRange, PartitionOffset } from '../core/values.ts'
+import type { Batch, OffsetRange } from '../core/values.ts'
 import { readFacts } from './batch-facts.ts'
 import { BatchReport } from './batch-report.ts'
 import type { Committer } from './committer.ts'
 import { dispatch } from './dispatcher.ts'
 import type { DriverJob } from './driver-job.ts'
 import type { EventBus } from './event-bus.ts'
+import type { RangeBytes } from './offset-weights.ts'
 import type { Planner } from './planner.ts'
 import { Stopped } from './stopped.ts'
 
@@ -35,8 +36,14 @@ export type BatchRunnerParts = {
   readonly signal: AbortSignal
 }
 
-/** What a batch that is committed was, and the positions that lie beyond it because retention had gone further. */
-export type BatchOutcome = { readonly info: BatchInfo; readonly losses: readonly PartitionOffset[] }
+/** What a batch that is committed was. */
+export type BatchOutcome = {
+  readonly info: BatchInfo
+  /** What its tasks found gone, told already: the partitions are to be moved to where they go on. */
+  readonly losses: readonly TaskLoss[]
+  /** What its ranges weighed; 0 bytes for one that every output had already. */
+  readonly read: readonly RangeBytes[]
+}
 
 /** Takes one batch through its life: begin, fence, run, commit, tell. */
 export class BatchRunner {
@@ -65,6 +72,7 @@ export class BatchRunner {
     const { clock } = this.#job.world
     const report = new BatchReport(this.#bus, clock, batch, about)
     let results: readonly TaskResult[] = []
+    let losses: readonly TaskLoss[] = []
     try {
       if (!about.isReplay) await this.#committer.begin(batch)
       await this.#committer.fence(facts.outputs, batch.id, batch.id - 1)
@@ -84,6 +92,8 @@ export class BatchRunner {
         signal: this.#signal,
         onTaskEnd: task => this.#bus.emit({ type: 'taskEnded', task }),
       })
+      // Before the commit: a driver that ends behind it would have told nobody.
+      losses = this.#tellLosses(batch, results)
       await this.#runBatchFunctions(batch, facts.outputs, results)
       report.endOutputs(results)
       await this.#committer.commit(batch, facts.outputs)
@@ -94,33 +104,20 @@ export class BatchRunner {
       }
       throw error
     }
-    return { info: report.complete(results), losses: this.#tellLosses(batch, results) }
+    return { info: report.complete(results), losses, read: bytesByRange(results) }
   }
 
-  /** Tells what tasks left out, and gives where lost records are over, for the driver to go on from. */
-  #tellLosses(batch: Batch, results: readonly TaskResult[]): PartitionOffset[] {
-    for (const { task, skipped } of results) {
+  /** Tells what tasks left out and what they found gone, once a range: its tasks share a read, and one that was applied already read nothing. */
+  #tellLosses(batch: Batch, results: readonly TaskResult[]): TaskLoss[] {
+    const byRange = new Map<number, readonly TaskLoss[]>()
+    for (const { task, skipped, losses } of results) {
       if (skipped !== undefined)
         this.#bus.emit({ type: 'recordsSkipped', batchId: batch.id, output: task.output, range: task.range, ...skipped })
+      if (losses !== undefined) byRange.set(task.index, losses)
     }
-    const byRange = new Map(results.map(({ task, losses = [] }) => [task.index, { range: task.range, losses }]))
-    const resume: PartitionOffset[] = []
-    for (const { range, losses } of byRange.values()) {
-      for (const { cause, message, missing, resumeAt } of losses) {
-        this.#bus.emit({ type: 'dataLoss', cause, message, missing, batchId: batch.id, ...(resumeAt !== undefined && { resumeAt }) })
-        const { topic, partition, topicId, leaderEpoch } = range
-        const isAhead = cause === 'retention' && resumeAt !== undefined && resumeAt > range.untilOffset
-        if (isAhead)
-          resume.push({
-            topic,
-            partition,
-            offset: resumeAt,
-            ...(topicId !== undefined && { topicId }),
-            ...(leaderEpoch !== undefined && { leaderEpoch }),
-          })
-      }
-    }
-    return resume
+    const all = [...byRange.values()].flat()
+    for (const loss of all) this.#bus.emit({ type: 'dataLoss', batchId: batch.id, ...loss })
+    return all
   }
 
   async #runBatchFunctions(batch: Batch, outputs: readonly string[], results: readonly TaskResult[]): Promise<void> {
@@ -149,16 +146,29 @@ export class BatchRunner {
  * replay. Called when the planner has looked.
  */
 export function checkReplay(job: Pick<DriverJob, 'stream' | 'outputs'>, planner: Planner, batch: Batch): void {
-  const outputs = readFacts(batch).outputs.filter(name => !job.outputs.has(name))
-  const topics = [...new Set(batch.ranges.map(range => range.topic))].filter(topic => !planner.hasTopic(topic))
+  const facts = readFacts(batch)
+  const outputs = facts.outputs.filter(name => !job.outputs.has(name))
+  // A topic that the job names and that is gone from Kafka is lost data, not a job that changed.
+  const isRead = (range: OffsetRange) => planner.namesTopic(range.topic) && planner.outputsOf(range, facts.outputs, job.outputs).length > 0
+  const lacksTopic = (range: OffsetRange) => !planner.namesTopic(range.topic) || (outputs.length === 0 && !isRead(range))
+  const topics = [...new Set(batch.ranges.filter(lacksTopic).map(range => range.topic))]
   if (outputs.length === 0 && topics.length === 0) return
-  const gone = [...outputs.map(name => `output ${name}`), ...topics.map(topic => `topic ${topic}`)]
+  const gone = [...outputs.map(name => `output ${name}`), ...topics.map(topic => `topic ${topic} (or an output that it went to)`)]
   const them = gone.length === 1 ? 'it' : 'them'
   throw new JobError(
     `Batch ${batch.id} of stream ${job.stream} is begun and not committed, and the job no longer has its ${gone.join(', ')}. ` +
       `Put ${them} back, run the job until the batch is committed, then take ${them} out.`,
     { details: { batchId: batch.id, outputs, topics } },
   )
+}
+
+/** Tasks of one range share one read, and one that was applied already read nothing. */
+function bytesByRange(results: readonly TaskResult[]): RangeBytes[] {
+  const read = new Map<number, RangeBytes>()
+  for (const { task, bytes } of results) {
+    if (bytes >= (read.get(task.index)?.bytes ?? 0)) read.set(task.index, { range: task.range, bytes })
+  }
+  return [...read.values()]
 }
 
 /** The rows of one output in the order of the batch's ranges. */

@@ -85,7 +85,7 @@ async function runGroup(
     const startTime = world.clock.now()
     try {
       const results = await executor.run(group, { signal })
-      for (const { task, ...result } of results) onTaskEnd({ task, status: 'completed', ...result })
+      for (const { task, gathered: _, ...result } of results) onTaskEnd({ task, status: 'completed', ...result })
       return results
     } catch (error) {
       const failure = explainFailure(error, batch, range)

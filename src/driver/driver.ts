@@ -1,5 +1,5 @@
 import { isTidemarkError, TidemarkError } from '../core/errors.ts'
-import type { ExecutorRun } from '../core/executor.ts'
+import type { ExecutorRun, TaskLoss } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import { type Batch, type OffsetRange, type PartitionOffset, partitionKey, type TopicPartition } from '../core/values.ts'
 import { type BatchFacts, readFacts } from './batch-facts.ts'
@@ -14,16 +14,21 @@ import { logEvents } from './log-events.ts'
 import { PidRateEstimator } from './pid-rate-estimator.ts'
 import { Planner } from './planner.ts'
 import { RecordWaiter } from './record-waiter.ts'
+import { rememberTopics } from './remember-topics.ts'
 import { retrying } from './retry.ts'
 import { Scheduler } from './scheduler.ts'
 import { release, retain } from './shared-resources.ts'
 import { resolveStartingPoints } from './starting-points.ts'
 import { Stopped } from './stopped.ts'
+import { untold } from './untold.ts'
 
 /** How far back in the history to look for the last batch, which only resets and starts can lie behind. */
 const RECENT_ENTRIES = 100
-/** How often to look whether a batch that is held back has enough records by now, at least (ms). */
+/** How often to look whether a batch that is held back has enough records by now, where no interval says (ms). */
 const HELD_BACK_LOOK_MS = 100
+/** How long sources may take to say how far they reach before the health says that they do not, ms. */
+const SLOW_LOOK_MS = 5_000
+const SLOW_LOOK = `the sources have not said for ${SLOW_LOOK_MS} ms how far they reach: a broker may be away, or a partition without a leader`
 
 export type DriveOptions = {
   /** Where the run ends by itself. @default it goes on until it is stopped */
@@ -60,6 +65,8 @@ export class Driver {
   #lastBatchId = 0
   #rate: number | undefined
   #isRed = false
+  /** Why some partition cannot be read on; health stays red meanwhile, whatever else goes well. */
+  #stalled: string | undefined
   /** From the first planning on, topics that a pattern finds are new ones. */
   #hasPlanned = false
   #batches = 0
@@ -157,7 +164,7 @@ export class Driver {
   }
 
   async #live(lease: Lease): Promise<void> {
-    const { stream, store, options, outputs, executor, log, world, guarantee } = this.#job
+    const { stream, store, sources, options, outputs, executor, log, world, guarantee } = this.#job
     const signal = this.#aborting.signal
     const state = await store.read(stream, { signal })
     for (const position of state.offsets) this.#committed.set(partitionKey(position), position)
@@ -165,6 +172,7 @@ export class Driver {
 
     const onOutage = (error: TidemarkError) => this.#tellOutage(error)
     const committer = new Committer(store, lease, this.#job, world, { forMs: options.retryForMs, signal, onRetry: onOutage })
+    rememberTopics(sources, this.#committed)
     await this.#planner.look({ signal: this.#stopSignal })
     if (state.pending !== undefined) checkReplay(this.#job, this.#planner, state.pending)
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
@@ -188,21 +196,25 @@ export class Driver {
     this.#ready.resolve()
     const last = state.pending ?? (await this.#lastBatch())
     this.#tellJobChange(last)
-    this.#planner.weigh(last && readFacts(last).bytesPerOffset)
+    if (last !== undefined) this.#planner.weights.restore(readFacts(last))
     this.#stopSignal.throwIfAborted()
     if (state.pending !== undefined) await this.#runBatch(lease, runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
 
     // Batch times grow, whatever the clock says.
     const scheduler = new Scheduler(world.clock, options.batchIntervalMs, last?.batchTime)
-    while (!this.#planner.isDone(this.#committed)) {
+    // Planned once at least: a log that is gone or shorter than what is committed reaches any bound, and its loss would not be told.
+    while (!this.#hasPlanned || !this.#planner.isDone(this.#committed)) {
       await this.#gate.pass(this.#stopSignal)
       const waitedMs = await scheduler.nextTick(this.#stopSignal)
       const { ranges, lag, stalled, heldBackMs } = await this.#plan(lease)
-      if (stalled !== undefined) this.#tellRed(stalled)
+      this.#stalled = stalled
+      if (stalled === undefined) this.#tellGreen()
+      else this.#tellRed(stalled)
       // Paused while it waited or planned: what was planned is planned anew later.
       if (!this.#gate.isOpen) continue
       if (heldBackMs !== undefined) {
-        await world.clock.sleep(Math.min(heldBackMs, Math.max(options.batchIntervalMs, HELD_BACK_LOOK_MS)), this.#stopSignal)
+        // With an interval the next tick is when to look again.
+        if (options.batchIntervalMs === 0) await world.clock.sleep(Math.min(heldBackMs, HELD_BACK_LOOK_MS), this.#stopSignal)
         scheduler.skipMissed()
         continue
       }
@@ -229,19 +241,30 @@ export class Driver {
   #tellJobChange(last: Batch | undefined): void {
     const { outputs, hash } = this.#job
     const unnamedTopics = this.#planner.unnamedTopics(this.#committed)
-    const message = describeJobChange(last && readFacts(last), { outputs: [...outputs.keys()], hash, unnamedTopics })
+    const addedTopics = this.#planner.addedTopics(this.#committed)
+    const now = { outputs: [...outputs.keys()], hash, addedTopics, unnamedTopics }
+    const message = describeJobChange(last && readFacts(last), now)
     if (message !== undefined) this.#bus.emit({ type: 'jobChanged', message })
   }
 
   /** Looks at the sources, gives every new partition a durable starting point, and plans. */
   async #plan(lease: Lease): Promise<ReturnType<Planner['plan']>> {
-    return this.#outlast(async () => {
-      await this.#waiter.look(this.#stopSignal)
-      await this.#startPartitions(lease)
-      await this.#passLosses(lease)
-      this.#hasPlanned = true
-      return this.#planner.plan(this.#committed, this.#rate)
-    })
+    const looked = new AbortController()
+    this.#job.world.clock.sleep(SLOW_LOOK_MS, looked.signal).then(
+      () => this.#tellRed(SLOW_LOOK),
+      () => {},
+    )
+    try {
+      return await this.#outlast(async () => {
+        await this.#waiter.look(this.#stopSignal)
+        await this.#startPartitions(lease)
+        await this.#passLosses(lease, this.#stopSignal)
+        this.#hasPlanned = true
+        return this.#planner.plan(this.#committed, this.#rate)
+      })
+    } finally {
+      looked.abort()
+    }
   }
 
   /**
@@ -254,7 +277,7 @@ export class Driver {
     const topics = new Set(Array.from(this.#committed.values(), position => position.topic))
     const points: PartitionOffset[] = []
     for (const [source, partitions] of fresh) {
-      const known = { topics, hasStarted: this.#hasPlanned || this.#planner.hasStarted(source, topics) }
+      const known = { topics, hasStarted: this.#planner.hasStarted(source, topics), isRunning: this.#hasPlanned }
       points.push(...(await resolveStartingPoints(source, partitions, known, { signal: this.#stopSignal })))
     }
     if (points.length === 0) return
@@ -266,16 +289,39 @@ export class Driver {
    * Records that are gone: stops, or where the policy says so writes into the store where each partition goes on, before anything is planned
    * from there, so that `begin` never sees a gap.
    *
-   * @throws DataLossError of the first loss that is not to be skipped
+   * `told` is what tasks have met and told of already. @throws DataLossError of the first loss that is not to be skipped
    */
-  async #passLosses(lease: Lease): Promise<void> {
-    const losses = await this.#planner.findLosses(this.#committed, { signal: this.#stopSignal })
+  async #passLosses(lease: Lease, signal: AbortSignal, told: readonly TaskLoss[] = []): Promise<void> {
+    const losses = await this.#planner.findLosses(this.#committed, { signal })
     for (const { error } of losses) if (this.#job.options.onDataLoss[error.lossCause] === 'fail') throw error
     for (const loss of losses) {
-      const { lossCause: cause, message, missing, resumeAt } = loss.error
+      const { lossCause: cause, message, resumeAt } = loss.error
       await this.#move(lease, cause, 'resume' in loss ? [loss.resume] : [], 'forget' in loss ? [loss.forget] : [])
+      this.#planner.passLoss(loss)
+      const missing = untold(loss.error, told)
+      if (missing === undefined) continue
       this.#bus.emit({ type: 'dataLoss', cause, message, missing, ...(resumeAt !== undefined && { resumeAt }) })
     }
+  }
+
+  /**
+   * Moves partitions of which a task met lost records: the batch is committed as it was planned, and only now may they go elsewhere. Also where
+   * none has to move, the history has what was lost.
+   */
+  async #settleLosses(lease: Lease, losses: readonly TaskLoss[]): Promise<void> {
+    const signal = this.#aborting.signal
+    await this.#outlast(async () => {
+      this.#planner.expectLosses()
+      await this.#planner.look({ signal })
+      await this.#passLosses(lease, signal, losses)
+    }, signal)
+    const passed = new Map<string, PartitionOffset>()
+    for (const { cause, missing, resumeAt = 0 } of losses) {
+      const key = missing[0] === undefined ? '' : partitionKey(missing[0])
+      const position = this.#committed.get(key)
+      if (cause === 'retention' && position !== undefined && resumeAt <= position.offset) passed.set(key, position)
+    }
+    if (passed.size > 0) await this.#outlast(() => this.#move(lease, 'retention', [...passed.values()]), signal)
   }
 
   async #move(lease: Lease, reason: string, offsets: readonly PartitionOffset[], forget: readonly TopicPartition[] = []): Promise<void> {
@@ -286,19 +332,18 @@ export class Driver {
 
   #newBatch(lease: Lease, ranges: readonly OffsetRange[], batchTime: number): Batch {
     const { outputs, hash } = this.#job
-    const { bytesPerOffset } = this.#planner
     const facts: BatchFacts = {
       v: 1,
       outputs: [...outputs.keys()],
       isolation: this.#planner.isolationOf(ranges),
       job: hash,
-      ...(bytesPerOffset !== undefined && { bytesPerOffset }),
+      ...this.#planner.weights.save(),
     }
     return { id: this.#lastBatchId + 1, batchTime, epoch: lease.epoch, ranges, facts }
   }
 
   async #runBatch(lease: Lease, runner: BatchRunner, batch: Batch, about: BatchRun): Promise<void> {
-    const { info, losses } = await runner.run(batch, about)
+    const { info, losses, read } = await runner.run(batch, about)
     for (const { topic, partition, untilOffset, topicId, leaderEpoch } of batch.ranges) {
       const position = {
         topic,
@@ -309,26 +354,23 @@ export class Driver {
       }
       this.#committed.set(partitionKey(position), position)
     }
-    if (losses.length > 0) await this.#outlast(() => this.#move(lease, 'retention', losses))
+    if (losses.length > 0) await this.#settleLosses(lease, losses)
     this.#lastBatchId = batch.id
     this.#batches += 1
     this.#records += info.numRecords ?? 0
-    this.#planner.learn(batch.ranges, info.numBytes ?? 0)
+    this.#planner.weights.learn(read)
     this.#tellGreen()
-    const {
-      processingEndTime: time = 0,
-      processingDelay: processingDelayMs = 0,
-      schedulingDelay: schedulingDelayMs = 0,
-      numRecords: records = 0,
-    } = info
+    const { processingDelay: processingDelayMs = 0, schedulingDelay: schedulingDelayMs = 0, numRecords: records = 0 } = info
+    // By the clock that only grows: after the wall clock jumped back, no batch would be later than the last for as long.
+    const time = this.#job.world.clock.monotonic()
     this.#rate = this.#estimator?.compute({ time, records, processingDelayMs, schedulingDelayMs }) ?? this.#rate
   }
 
   /** Once running, an outage is waited out with health red, as long as `retry.forMs` says. */
-  async #outlast<T>(call: () => Promise<T>): Promise<T> {
+  async #outlast<T>(call: () => Promise<T>, signal = this.#stopSignal): Promise<T> {
     const options = {
       forMs: this.#job.options.retryForMs,
-      signal: this.#stopSignal,
+      signal,
       onRetry: (error: TidemarkError) => this.#tellOutage(error),
     }
     try {
@@ -336,7 +378,7 @@ export class Driver {
       this.#tellGreen()
       return result
     } catch (error) {
-      this.#stopSignal.throwIfAborted()
+      signal.throwIfAborted()
       throw error
     }
   }
@@ -353,7 +395,7 @@ export class Driver {
   }
 
   #tellGreen(): void {
-    if (!this.#isRed) return
+    if (!this.#isRed || this.#stalled !== undefined) return
     this.#isRed = false
     this.#bus.emit({ type: 'health', status: 'green' })
   }

@@ -1,8 +1,10 @@
 import { isTidemarkError } from '../core/errors.ts'
+import { positionsAfter } from '../core/store-rules.ts'
 import type { PartitionOffset } from '../core/values.ts'
 import { type Batch, comparePartitions, type OffsetRange, partitionKey, type TopicPartition } from '../core/values.ts'
 import type { DriverJob } from './driver-job.ts'
 import { Planner } from './planner.ts'
+import { rememberTopics } from './remember-topics.ts'
 import { resolveStartingPoints } from './starting-points.ts'
 
 /** Where a stream stands in one partition. Offsets are undefined where the store or Kafka has none. */
@@ -33,14 +35,14 @@ export async function inspectJob(job: DriverJob, signal: AbortSignal): Promise<N
   const { stream, store, sources, options, world } = job
   const state = await store.read(stream, { signal })
   const planner = new Planner(sources, options.limits, options.batchIntervalMs, world)
-  await planner.look({ signal })
   const committed = new Map(state.offsets.map(position => [partitionKey(position), position]))
+  rememberTopics(sources, committed)
+  await planner.look({ signal })
   const standings = await standing(job, committed, signal)
 
   // What a start would do: finish the pending batch, then give every new partition a starting point.
   const positions = new Map(committed)
-  for (const { topic, partition, untilOffset } of state.pending?.ranges ?? []) {
-    const position = { topic, partition, offset: untilOffset }
+  for (const position of positionsAfter(state.pending?.ranges ?? [])) {
     positions.set(partitionKey(position), position)
   }
   const topics = new Set(state.offsets.map(position => position.topic))
@@ -52,8 +54,11 @@ export async function inspectJob(job: DriverJob, signal: AbortSignal): Promise<N
       const known = { topics, hasStarted: planner.hasStarted(source, topics) }
       for (const point of await resolveStartingPoints(source, partitions, known, { signal })) positions.set(partitionKey(point), point)
     }
-    const [loss] = await planner.findLosses(positions, { signal })
-    if (loss !== undefined) throw loss.error
+    for (const loss of await planner.findLosses(positions, { signal })) {
+      if (options.onDataLoss[loss.error.lossCause] === 'fail') throw loss.error
+      if ('forget' in loss) positions.delete(partitionKey(loss.forget))
+      else positions.set(partitionKey(loss.resume), loss.resume)
+    }
     ;({ ranges, lag: lagAfter } = planner.plan(positions, undefined))
   } catch (error) {
     // Lost data stops a run; whoever looks at the stream to see why must not be stopped too.

@@ -1,12 +1,18 @@
 import type { BatchFacts } from './batch-facts.ts'
 
 /**
- * What a job gained and lost since its last batch, in a sentence, or undefined where it is the same: outputs by name, and topics that the stream
- * has read and no source of the job names any more.
+ * What a job gained and lost since its last batch, in a sentence, or undefined where it is the same: outputs and topics by name. Topics that the
+ * stream has read and no source of the job names any more are not lost data: their offsets stay.
  */
 export function describeJobChange(
   last: BatchFacts | undefined,
-  now: { readonly outputs: readonly string[]; readonly hash: string; readonly unnamedTopics: readonly string[] },
+  now: {
+    readonly outputs: readonly string[]
+    readonly hash: string
+    /** Topics that sources name and the stream has not read. */
+    readonly addedTopics: readonly string[]
+    readonly unnamedTopics: readonly string[]
+  },
 ): string | undefined {
   const said: string[] = []
   if (last !== undefined) {
@@ -14,6 +20,7 @@ export function describeJobChange(
     const gone = last.outputs.filter(name => !now.outputs.includes(name))
     if (added.length > 0) said.push(`new outputs, which get rows from the next batch on: ${added.join(', ')}`)
     if (gone.length > 0) said.push(`outputs that are gone: ${gone.join(', ')}`)
+    if (now.addedTopics.length > 0) said.push(`topics that are new to it: ${now.addedTopics.join(', ')}`)
     if (said.length === 0 && last.job !== now.hash) said.push('its stages or sources are others')
   }
   const { unnamedTopics } = now

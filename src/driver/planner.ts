@@ -5,11 +5,17 @@ import { comparePartitions, type OffsetRange, type PartitionOffset, partitionKey
 import type { BatchFacts } from './batch-facts.ts'
 import type { JobSource, Limits, Until, World } from './driver-job.ts'
 import { type Loss, LossFinder, type Sight } from './loss-finder.ts'
+import { OffsetWeights } from './offset-weights.ts'
 import { planBatch } from './plan-batch.ts'
+import { PACED_BATCH_MS, RatePacer } from './rate-pacer.ts'
+import { ByteShares } from './share-bytes.ts'
 import { splitRanges } from './split-ranges.ts'
 
 /** What the planner has seen of one partition. */
 type Seen = { readonly latest: PartitionOffset; readonly source: JobSource }
+
+const NOTHING_ALLOWED =
+  'the rates leave every partition less than a record a batch, and limits.minRatePerPartition, 0, lifts none of them: raise one of the two'
 
 /**
  * Knows how far the sources reach and turns that into ranges. Its planning is pure ({@link planBatch}, {@link splitRanges});
@@ -22,11 +28,17 @@ export class Planner {
   readonly #world: World
   readonly #seen = new Map<string, Seen>()
   readonly #topics = new Map<string, JobSource>()
+  /** Where topics came from, also those that are gone. */
+  readonly #owners = new Map<string, JobSource>()
   readonly #lossFinder: LossFinder
-  #bounds: ReadonlyMap<string, number> | undefined
-  #plannedAt: number | undefined
+  #bounds: Map<string, number> | undefined
+  /** Exact bounds may lie beyond what is there: they are waited for. */
+  #hasExactBounds = false
   #lastBatchAt: number
-  #bytesPerOffset: number | undefined
+  /** What offsets weigh, for `maxBytesPerBatch`. */
+  readonly weights = new OffsetWeights()
+  readonly #byteShares = new ByteShares()
+  readonly #pacer: RatePacer | undefined
 
   constructor(sources: readonly JobSource[], limits: Limits, batchIntervalMs: number, world: World) {
     this.#sources = sources
@@ -35,6 +47,7 @@ export class Planner {
     this.#world = world
     this.#lossFinder = new LossFinder(world)
     this.#lastBatchAt = world.clock.monotonic()
+    this.#pacer = batchIntervalMs === 0 ? new RatePacer(world.clock, limits) : undefined
   }
 
   /** Asks every source for its latest offsets, and so for its partitions. */
@@ -55,6 +68,7 @@ export class Planner {
         )
       }
       this.#topics.set(at.topic, source)
+      this.#owners.set(at.topic, source)
       this.#seen.set(partitionKey(at), { latest: at, source })
     }
   }
@@ -68,6 +82,36 @@ export class Planner {
   /** Records that the stream was to read and that are gone, with where it may go on. */
   findLosses(committed: ReadonlyMap<string, PartitionOffset>, options: CallOptions): Promise<Loss[]> {
     return this.#lossFinder.find(committed, (key, at) => this.#sight(key, at), options)
+  }
+
+  /** Whether some partition has to be looked at again before it may be read on. */
+  get isStalled(): boolean {
+    return this.#lossFinder.waiting.size > 0
+  }
+
+  /** A task met lost records: the next search looks for all kinds. */
+  expectLosses(): void {
+    this.#lossFinder.expectLosses()
+  }
+
+  /** Takes what is gone out of the run's bounds: it would wait for it for ever. */
+  passLoss(loss: Loss): void {
+    const at = 'forget' in loss ? loss.forget : loss.resume
+    const key = partitionKey(at)
+    const bound = this.#bounds?.get(key)
+    if (bound === undefined) return
+    if ('forget' in loss) this.#bounds?.delete(key)
+    else if (!this.#hasExactBounds) {
+      const end = this.#seen.get(key)?.latest.offset ?? 0
+      this.#bounds?.set(key, Math.min(bound, Math.max(end, loss.resume.offset)))
+    }
+  }
+
+  /** Topics of sources that name theirs which the stream has no offsets of: what the job has gained. */
+  addedTopics(committed: ReadonlyMap<string, PartitionOffset>): string[] {
+    const known = new Set(Array.from(committed.values(), position => position.topic))
+    const added = Array.from(this.#topics).filter(([topic, { source }]) => !known.has(topic) && source.findsTopics !== true)
+    return added.map(([topic]) => topic).sort()
   }
 
   /** Committed topics that no source of the job names any more: not lost, only left out. */
@@ -85,17 +129,18 @@ export class Planner {
 
   /** The source that reads the topic, or would if it were there. */
   #sourceNaming(topic: string): JobSource | undefined {
-    return this.#topics.get(topic) ?? this.#sources.find(({ source }) => source.names?.(topic) ?? this.#sources.length === 1)
+    const known = this.#topics.get(topic) ?? this.#owners.get(topic)
+    return known ?? this.#sources.find(({ source }) => source.names?.(topic) ?? this.#sources.length === 1)
   }
 
-  /** Whether some source has the topic, as last seen. */
-  hasTopic(topic: string): boolean {
-    return this.#topics.has(topic)
+  /** Whether some source reads the topic, or would if it were there. */
+  namesTopic(topic: string): boolean {
+    return this.#sourceNaming(topic) !== undefined
   }
 
-  /** Those of a batch's outputs that the range's topic goes to. */
+  /** Those of a batch's outputs that the range's topic goes to, whether or not it is still there. */
   outputsOf({ topic }: OffsetRange, names: readonly string[], outputs: RunnableJob['outputs']): string[] {
-    const source = this.#topics.get(topic)?.source
+    const source = this.#sourceNaming(topic)?.source
     return names.filter(name => outputs.get(name)?.source === source)
   }
 
@@ -120,6 +165,7 @@ export class Planner {
 
   /** Fixes where the run ends, from what is there now. Partitions that appear later are not part of it. */
   async bound(until: Until, options: CallOptions): Promise<void> {
+    this.#hasExactBounds = until !== 'latest' && until.at === 'exact'
     this.#bounds = new Map((await this.#resolve(until, options)).map(at => [partitionKey(at), at.offset]))
   }
 
@@ -158,7 +204,11 @@ export class Planner {
     for (const [key, position] of committed) {
       const seen = this.#seen.get(key)
       if (seen === undefined) continue
-      stalled ??= this.#lossFinder.waitingFor(position, seen.latest)
+      const waiting = this.#lossFinder.waiting.get(key)
+      if (waiting !== undefined) {
+        stalled ??= waiting
+        continue
+      }
       const bound = this.#bounds === undefined ? Number.MAX_SAFE_INTEGER : (this.#bounds.get(key) ?? position.offset)
       const end = Math.max(Math.min(seen.latest.offset, bound), position.offset)
       from.push(position)
@@ -167,70 +217,47 @@ export class Planner {
     }
     const heldBackMs = this.#heldBackMs(lag)
     if (heldBackMs !== undefined) return { ranges: [], lag, stalled, heldBackMs }
-    const { maxRatePerPartition, minRatePerPartition, initialRate, minTasks, maxRecordsPerTask } = this.#limits
+    const { maxRecordsPerBatch, maxBytesPerBatch, maxRatePerPartition, minRatePerPartition, initialRate } = this.#limits
+    const { minTasks, maxRecordsPerTask } = this.#limits
     const planned = planBatch({
       from,
       latest,
-      batchIntervalMs: this.#intervalMs(),
+      batchIntervalMs: this.#batchIntervalMs === 0 ? PACED_BATCH_MS : this.#batchIntervalMs,
       ...(rate !== undefined && { rate }),
       limits: {
-        maxRecordsPerBatch: this.#maxRecords(),
+        maxRecordsPerBatch,
         ...(maxRatePerPartition !== undefined && { maxRatePerPartition }),
         ...(minRatePerPartition !== undefined && { minRatePerPartition }),
         ...(initialRate !== undefined && { initialRate }),
       },
     })
-    const ranges = splitRanges(planned, {
+    // Asked again and again at once, it would only say the same.
+    if (planned.length === 0 && lag > 0) return { ranges: [], lag, stalled: stalled ?? NOTHING_ALLOWED, heldBackMs: PACED_BATCH_MS }
+    const weighed = this.#byteShares.limit(planned, at => this.weights.of(at), maxBytesPerBatch)
+    const ranges = splitRanges(weighed, {
       ...(minTasks !== undefined && { minTasks }),
       ...(maxRecordsPerTask !== undefined && { maxRecordsPerTask }),
     })
     for (const range of ranges) lag -= range.untilOffset - range.fromOffset
-    if (ranges.length > 0) this.#lastBatchAt = this.#world.clock.monotonic()
+    if (ranges.length > 0) {
+      this.#lastBatchAt = this.#world.clock.monotonic()
+      this.#pacer?.spend(weighed)
+    }
     return { ranges, lag, stalled, heldBackMs: undefined }
   }
 
-  /** What an offset has weighed in recent batches, bytes; undefined before the first. */
-  get bytesPerOffset(): number | undefined {
-    return this.#bytesPerOffset
-  }
-
-  /** Takes over what an offset weighed in the batch before this run. */
-  weigh(bytesPerOffset: number | undefined): void {
-    this.#bytesPerOffset = bytesPerOffset
-  }
-
-  /** Learns what a batch weighed. Half of what is known is the newest batch. */
-  learn(ranges: readonly OffsetRange[], bytes: number): void {
-    const offsets = ranges.reduce((sum, range) => sum + range.untilOffset - range.fromOffset, 0)
-    if (offsets === 0 || bytes === 0) return
-    const weight = bytes / offsets
-    this.#bytesPerOffset = this.#bytesPerOffset === undefined ? weight : (this.#bytesPerOffset + weight) / 2
-  }
-
-  /** The smaller of the two limits; at least one record, or a stream of large ones would stand still. */
-  #maxRecords(): number {
-    const { maxRecordsPerBatch, maxBytesPerBatch } = this.#limits
-    if (this.#bytesPerOffset === undefined) return maxRecordsPerBatch
-    return Math.min(maxRecordsPerBatch, Math.max(1, Math.floor(maxBytesPerBatch / this.#bytesPerOffset)))
-  }
-
   /**
-   * How long a batch of too few records still waits for more, ms. A run with an end waits for none: the last records would never come.
-   * The wait begins with the last batch, or with the run, by the clock that only grows (not so Spark's).
+   * How long a batch still waits, ms: for its turn by the rates, or for more records than too few. A run with an end does not wait for more:
+   * the last records would never come. That wait begins with the last batch, or with the run, by the clock that only grows (not so Spark's).
    */
   #heldBackMs(available: number): number | undefined {
     const { minRecordsPerBatch, maxBatchDelayMs } = this.#limits
-    if (available === 0 || available >= minRecordsPerBatch || this.#bounds !== undefined) return undefined
+    if (available === 0) return undefined
+    const pacedMs = this.#pacer?.leftMs()
+    if (pacedMs !== undefined) return pacedMs
+    if (available >= minRecordsPerBatch || this.#bounds !== undefined) return undefined
     const left = this.#lastBatchAt + maxBatchDelayMs - this.#world.clock.monotonic()
     return left > 0 ? left : undefined
-  }
-
-  /** What a rate a second is a rate of: the interval, or without one the time since the last batch was planned. */
-  #intervalMs(): number {
-    const now = this.#world.clock.monotonic()
-    const sinceLast = Math.max(1, now - (this.#plannedAt ?? now - 1_000))
-    this.#plannedAt = now
-    return this.#batchIntervalMs === 0 ? sinceLast : this.#batchIntervalMs
   }
 
   /** Committed offsets, by source, of the partitions whose next records this run would read: what to wait on. */
@@ -238,9 +265,9 @@ export class Planner {
     const positions = new Map<JobSource, PartitionOffset[]>(this.#sources.map(source => [source, []]))
     for (const [key, position] of committed) {
       const seen = this.#seen.get(key)
-      // What the run's bounds leave out, or a watermark that lags, would end the wait at once, for nothing.
+      // What the run's bounds leave out, or may not be read yet, would end the wait at once, for nothing.
       const isDone = this.#bounds !== undefined && (this.#bounds.get(key) ?? 0) <= position.offset
-      if (seen !== undefined && !isDone && seen.latest.offset >= position.offset) positions.get(seen.source)?.push(position)
+      if (seen !== undefined && !isDone && !this.#lossFinder.waiting.has(key)) positions.get(seen.source)?.push(position)
     }
     for (const list of positions.values()) list.sort(comparePartitions)
     return positions

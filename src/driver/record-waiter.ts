@@ -6,11 +6,13 @@ import type { Planner } from './planner.ts'
 const LOOK_EVERY_MS = 5_000
 /** How often to ask sources that cannot wait by themselves (ms). */
 const POLL_MS = 100
+/** The longest wait (ms). Sources end theirs within five seconds; one that does not must not hide partitions that come or go. */
+const MAX_WAIT_MS = 6_000
 /**
  * A wait that ends sooner than this (ms) and brings nothing did not wait: a watermark moved without a record to read, or a broker refused.
  * Pauses then grow from 5 ms to a second, so that it is not asked again and again.
  */
-const SHORT_WAIT_MS = 100
+const SHORT_WAIT_MS = 50
 const FIRST_PAUSE_MS = 5
 const MAX_PAUSE_MS = 1_000
 
@@ -52,12 +54,18 @@ export class RecordWaiter {
     const waitSignal = AbortSignal.any([signal, others.signal])
     try {
       const waits = [...positions].filter(([, from]) => from.length > 0).map(([source, from]) => this.#waitFor(source, from, waitSignal))
-      const found = await (waits.length > 0 ? Promise.race(waits) : this.#poll(signal))
+      for (const wait of waits) wait.catch(() => {})
+      const longestMs = this.#planner.isStalled ? MAX_PAUSE_MS : MAX_WAIT_MS
+      const found = await (waits.length > 0 ? Promise.race([...waits, this.#giveUp(longestMs, waitSignal)]) : this.#poll(waitSignal))
       this.#isFresh = true
-      if (found || this.#world.clock.monotonic() - startedAt > SHORT_WAIT_MS) {
+      // Waiting for the others brings no news of what may not be read yet.
+      if (this.#planner.isStalled && !found) this.#lookedAt = Number.NEGATIVE_INFINITY
+      if (found || (waits.length > 0 && this.#world.clock.monotonic() - startedAt > SHORT_WAIT_MS)) {
         this.#shortWaits = 0
         return
       }
+      // Nothing came: what is known may be why, such as a partition that is gone or may not be read yet.
+      this.#lookedAt = Number.NEGATIVE_INFINITY
       this.#shortWaits += 1
       await this.#world.clock.sleep(Math.min(FIRST_PAUSE_MS * 2 ** (this.#shortWaits - 1), MAX_PAUSE_MS), signal)
     } finally {
@@ -70,6 +78,11 @@ export class RecordWaiter {
     const latest = await source.source.awaitRecords(from, { signal })
     this.#planner.note(source, latest)
     return latest.length > 0
+  }
+
+  async #giveUp(afterMs: number, signal: AbortSignal): Promise<boolean> {
+    await this.#world.clock.sleep(afterMs, signal)
+    return false
   }
 
   async #poll(signal: AbortSignal): Promise<boolean> {

@@ -5,18 +5,18 @@ import type { JobSource } from './driver-job.ts'
 
 /**
  * Where a source's partitions that the store has no offset for begin. A partition added to a topic that the stream already knows begins at
- * earliest, and so does a topic that a pattern finds after the source's first start, or what was written before they were noticed would be
- * lost. The others follow the source's `startingOffsets`.
+ * earliest, and so do a topic that a pattern finds after the source's first start and one that comes, or comes back, while the stream runs: what
+ * was written before they were noticed would be lost. The others follow the source's `startingOffsets`.
  *
  * @throws ConfigError where `startingOffsets` leaves a partition out, names one there is not, or an offset that is not in the log
  */
 export async function resolveStartingPoints(
   { name, source, startingOffsets }: JobSource,
   partitions: readonly TopicPartition[],
-  known: { readonly topics: ReadonlySet<string>; readonly hasStarted: boolean },
+  known: { readonly topics: ReadonlySet<string>; readonly hasStarted: boolean; readonly isRunning?: boolean },
   options: CallOptions,
 ): Promise<PartitionOffset[]> {
-  const isAdded = (at: TopicPartition) => known.topics.has(at.topic) || (known.hasStarted && source.findsTopics === true)
+  const isAdded = (at: TopicPartition) => known.isRunning || known.topics.has(at.topic) || (known.hasStarted && source.findsTopics === true)
   const added = partitions.filter(isAdded)
   const fresh = partitions.filter(at => !isAdded(at))
   const points: PartitionOffset[] = []
@@ -75,7 +75,7 @@ export async function resolveStartingPoints(
     const without = found.filter(point => point.offset >= (ends.get(partitionKey(point)) ?? 0))
     if (without.length === 0) return found
     throw new ConfigError(
-      `${name}: no record at or after ${new Date(timestamp).toISOString()} in ${list(without)}. ` +
+      `${name}: no record at or after ${showTime(timestamp)} in ${list(without)}. ` +
         `Choose an earlier timestamp, or noMatch: 'latest' to begin at the end of such partitions.`,
     )
   }
@@ -114,6 +114,12 @@ type Start = 'earliest' | 'latest' | { readonly offset: number } | { readonly ti
 function pick(offsets: readonly PartitionOffset[], wanted: readonly TopicPartition[]): PartitionOffset[] {
   const keys = new Set(wanted.map(partitionKey))
   return offsets.filter(at => keys.has(partitionKey(at)))
+}
+
+/** A timestamp in microseconds, say, is no date any more. */
+function showTime(timestamp: number): string {
+  const date = new Date(timestamp)
+  return Number.isNaN(date.getTime()) ? `${timestamp} ms` : date.toISOString()
 }
 
 function list(partitions: readonly TopicPartition[]): string {

@@ -2,12 +2,9 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Executor, ExecutorContext, ExecutorRun, TaskGroup } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
+import type { Source } from '../core/source.ts'
 import { runTasks } from '../core/task-runner.ts'
 import { Slots } from '../util/slots.ts'
-
-/** How many of the ranges that wait for a slot a source is told of, and when it is told of more. */
-const TOLD_AHEAD = 256
-const TELL_AT = 64
 
 export type InProcessOptions = {
   /** How many ranges are worked on at a time. Each may hold a connection and two fetches. @default 4 */
@@ -39,9 +36,10 @@ class InProcessRun implements ExecutorRun {
   readonly #context: ExecutorContext
   readonly #slots: Slots
   readonly #clock: Clock
-  /** Groups that have no slot yet, in the order they came; a Set, so that one can leave from anywhere. */
-  readonly #waiting = new Set<TaskGroup>()
-  #told = 0
+  /** Groups that have no slot yet and of which no source has been told, in the order they came. */
+  readonly #untold = new Set<TaskGroup>()
+  /** Groups that sources were told of and that have not ended. */
+  readonly #told = new Map<TaskGroup, Wave>()
 
   constructor(job: RunnableJob, context: ExecutorContext, slots: Slots, clock: Clock) {
     this.#job = job
@@ -51,30 +49,56 @@ class InProcessRun implements ExecutorRun {
   }
 
   async run(group: TaskGroup, { signal }: { readonly signal: AbortSignal }) {
-    this.#waiting.add(group)
+    this.#untold.add(group)
     // All groups of a batch come in one turn: when the first begins, the source can be told of those behind it.
     await undefined
-    return this.#slots.use(() => {
-      this.#tellAhead(group, signal)
-      this.#waiting.delete(group)
-      return runTasks(this.#job, group, { clock: this.#clock, log: this.#context.log, signal })
-    })
+    try {
+      return await this.#slots.use(() => {
+        if (this.#untold.has(group)) this.#tellAhead(signal)
+        return runTasks(this.#job, group, { clock: this.#clock, log: this.#context.log, signal })
+      })
+    } finally {
+      this.#end(group)
+    }
   }
 
   async close(): Promise<void> {}
 
-  #tellAhead({ isolation }: TaskGroup, signal: AbortSignal): void {
-    this.#told -= 1
-    if (this.#told > TELL_AT || this.#waiting.size < 2) return
-    const bySource = Map.groupBy(
-      this.#waiting.values().take(TOLD_AHEAD),
-      group => this.#job.outputs.get(group.tasks[0]?.output ?? '')?.source,
-    )
-    for (const [source, groups] of bySource)
-      source?.prefetch?.(
-        groups.map(({ range }) => range),
-        { isolation, signal },
-      )
-    this.#told = Math.min(this.#waiting.size, TOLD_AHEAD)
+  /** Tells sources of every range that waits, so that they may fetch small ones together; what they hold of those they drop at the end. */
+  #tellAhead(signal: AbortSignal): void {
+    const groups = [...this.#untold]
+    this.#untold.clear()
+    if (groups.length < 2) return
+    const wave: Wave = { left: groups.length, over: new AbortController() }
+    for (const group of groups) this.#told.set(group, wave)
+    const until = AbortSignal.any([signal, wave.over.signal])
+    for (const [source, own] of Map.groupBy(groups, group => this.#sourceOf(group))) {
+      if (source?.prefetch === undefined) continue
+      for (const [isolation, alike] of Map.groupBy(own, group => group.isolation)) {
+        source.prefetch(
+          alike.map(({ range }) => range),
+          { isolation, signal: until },
+        )
+      }
+    }
+  }
+
+  /** A range that its output had already is never read, and one that failed is read by another attempt: what was fetched for it is let go. */
+  #end(group: TaskGroup): void {
+    this.#untold.delete(group)
+    const wave = this.#told.get(group)
+    if (wave === undefined) return
+    this.#told.delete(group)
+    wave.left -= 1
+    if (wave.left === 0) wave.over.abort(WAVE_OVER)
+  }
+
+  #sourceOf({ tasks: [first] }: TaskGroup): Source<unknown> | undefined {
+    return first === undefined ? undefined : this.#job.outputs.get(first.output)?.source
   }
 }
+
+const WAVE_OVER = new Error('the ranges have been read')
+
+/** Groups that were told together. */
+type Wave = { left: number; readonly over: AbortController }

@@ -196,6 +196,12 @@ export function completeOptions(options: StreamOptions): CompleteOptions {
       `stream: limits.minRecordsPerBatch is ${limits.minRecordsPerBatch}, more than limits.maxRecordsPerBatch, ${limits.maxRecordsPerBatch}: no batch could have it.`,
     )
   }
+  if (backpressure === 'off' && limits.initialRate !== undefined) {
+    throw new ConfigError(
+      `stream: limits.initialRate is ${limits.initialRate}, the rate until back-pressure has an estimate, and there is none: backpressure is 'off'. ` +
+        'Add backpressure: { pid: {} }, or hold batches by limits.maxRecordsPerBatch or limits.maxRatePerPartition.',
+    )
+  }
   if (backpressure !== 'off' && batchIntervalMs === 0) {
     throw new ConfigError("stream: backpressure needs a batchIntervalMs above 0: the estimator weighs a batch's delays against it.")
   }

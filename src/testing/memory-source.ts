@@ -1,8 +1,16 @@
 import { once, setMaxListeners } from 'node:events'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { ConfigError, DataLossError } from '../core/errors.ts'
-import type { CallOptions, Isolation, Source, StartingOffsets } from '../core/source.ts'
-import { comparePartitions, type OffsetRange, type PartitionOffset, showPartition, showRange, type TopicPartition } from '../core/values.ts'
+import type { CallOptions, Isolation, ReadOptions, Source, StartingOffsets } from '../core/source.ts'
+import {
+  comparePartitions,
+  type OffsetRange,
+  type PartitionOffset,
+  partitionKey,
+  showPartition,
+  showRange,
+  type TopicPartition,
+} from '../core/values.ts'
 import { MemoryLog, type MemoryRecord } from './memory-log.ts'
 
 /** The calls of a source that a test can make fail. */
@@ -71,7 +79,11 @@ export class MemorySource implements Source<MemoryRecord> {
   readonly #groups = new Map<string, readonly PartitionOffset[]>()
   readonly #changes = new EventTarget()
   #failures: Failure[] = []
+  readonly #everMade = new Set<string>()
+  readonly #watermarks = new Map<string, number>()
   #topicsMade = 0
+  /** Grows with whatever is no append: partitions, leaders, beginnings. */
+  #shape = 0
 
   constructor(options: MemorySourceOptions) {
     this.name = options.name ?? 'memory'
@@ -83,20 +95,29 @@ export class MemorySource implements Source<MemoryRecord> {
     for (const [topic, partitions] of Object.entries(options.topics ?? {})) this.createTopic(topic, partitions)
   }
 
+  /** Topics it has, and those it has had. */
+  names(topic: string): boolean {
+    return this.#everMade.has(topic)
+  }
+
   /** Makes a topic, or makes it again: empty, and with another topic id. */
   createTopic(topic: string, partitions: number): void {
     this.#topicsMade += 1
+    this.#everMade.add(topic)
+    this.#shape += 1
     this.#topics.set(topic, { id: `topic-${this.#topicsMade}`, logs: Array.from({ length: partitions }, () => new MemoryLog()) })
     this.#changed()
   }
 
   addPartitions(topic: string, count: number): void {
     this.#topic(topic).logs.push(...Array.from({ length: count }, () => new MemoryLog()))
+    this.#shape += 1
     this.#changed()
   }
 
   removeTopic(topic: string): void {
     this.#topics.delete(topic)
+    this.#shape += 1
     this.#changed()
   }
 
@@ -127,18 +148,31 @@ export class MemorySource implements Source<MemoryRecord> {
   /** Retention: what is before `offset` is gone. */
   deleteBefore(topic: string, partition: number, offset: number): void {
     this.#log({ topic, partition }).deleteBefore(offset)
+    this.#shape += 1
     this.#changed()
   }
 
   /** An unclean election: what is at and after `offset` is gone, and the leader epoch grows. */
   truncate(topic: string, partition: number, offset: number): void {
     this.#log({ topic, partition }).truncate(offset)
+    this.#shape += 1
     this.#changed()
   }
 
   /** A clean election: the leader epoch grows and nothing is gone. */
   electLeader(topic: string, partition: number): void {
     this.#log({ topic, partition }).electLeader()
+    this.#shape += 1
+    this.#changed()
+  }
+
+  /** A new leader's watermark lags: nothing at or after `offset` can be seen, although it is there; undefined ends that. */
+  holdWatermark(topic: string, partition: number, offset: number | undefined): void {
+    const key = partitionKey({ topic, partition })
+    if (offset === undefined) this.#watermarks.delete(key)
+    else this.#watermarks.set(key, offset)
+    this.#shape += 1
+    this.#changed()
   }
 
   /** What a consumer group has committed. */
@@ -163,7 +197,7 @@ export class MemorySource implements Source<MemoryRecord> {
 
   async latestOffsets(options: CallOptions = {}): Promise<PartitionOffset[]> {
     this.#called('latestOffsets', options)
-    return this.#all().map(({ log, ...at }) => ({ ...at, offset: log.endOffset }))
+    return this.#all().map(({ log, ...at }) => ({ ...at, offset: this.#visibleEnd(at, log) }))
   }
 
   async offsetsForTimestamp(timestamp: number, options: CallOptions = {}): Promise<PartitionOffset[]> {
@@ -179,37 +213,50 @@ export class MemorySource implements Source<MemoryRecord> {
   async epochEndOffsets(positions: readonly PartitionOffset[], options: CallOptions = {}): Promise<PartitionOffset[]> {
     this.#called('epochEndOffsets', options)
     return positions.flatMap(({ topic, partition, leaderEpoch }) => {
-      if (leaderEpoch === undefined) return []
-      return [{ topic, partition, offset: this.#log({ topic, partition }).endOffsetOf(leaderEpoch), leaderEpoch }]
+      const log = this.#topics.get(topic)?.logs[partition]
+      if (leaderEpoch === undefined || log === undefined) return []
+      return [{ topic, partition, offset: log.endOffsetOf(leaderEpoch), leaderEpoch }]
     })
   }
 
-  /** Never resolves empty: a test that waits for records hangs where none come, and does not spin. */
+  /** Resolves empty only when a partition is not there, or when partitions or leaders have changed: a test that waits for records hangs where none come, and does not spin. */
   async awaitRecords(from: readonly PartitionOffset[], options: CallOptions = {}): Promise<PartitionOffset[]> {
     this.#called('awaitRecords', options)
-    for (;;) {
+    const isGone = ({ topic, partition }: TopicPartition) => this.#topics.get(topic)?.logs[partition] === undefined
+    for (const shape = this.#shape; shape === this.#shape && !from.some(isGone); ) {
       const beyond = this.#all()
-        .filter(({ log, ...at }) => from.some(other => comparePartitions(other, at) === 0 && other.offset < log.endOffset))
-        .map(({ log, ...at }) => ({ ...at, offset: log.endOffset }))
+        .filter(({ log, ...at }) => from.some(other => comparePartitions(other, at) === 0 && other.offset < this.#visibleEnd(at, log)))
+        .map(({ log, ...at }) => ({ ...at, offset: this.#visibleEnd(at, log) }))
       if (beyond.length > 0) return beyond
       await this.#change(options.signal)
     }
+    return []
   }
 
   /**
    * Waits for records that the log does not have yet, as a reader of Kafka does while a new leader's watermark lags.
-   * Throws `DataLossError` where the range's log was truncated, deleted or made again.
+   * Throws `DataLossError` where the range's log was cut, deleted or made again, or gives what is left where `onDataLoss` returns.
    */
-  async *read(range: OffsetRange, options: CallOptions & { readonly isolation?: Isolation } = {}): AsyncGenerator<readonly MemoryRecord[]> {
+  async *read(range: OffsetRange, options: ReadOptions = {}): AsyncGenerator<readonly MemoryRecord[]> {
     this.calls.read += 1
     this.reads.push(range)
     const failure = this.#takeFailure('read')
     let given = 0
-    for (let next = range.fromOffset; next < range.untilOffset; ) {
+    let untilOffset = range.untilOffset
+    for (let next = range.fromOffset; next < untilOffset; ) {
       options.signal?.throwIfAborted()
       if (failure !== undefined && given >= failure.afterRecords) throw failure.error
-      const log = this.#intactLog(range, next)
-      const until = Math.min(range.untilOffset, log.endOffset)
+      const log = this.#intactLog({ ...range, untilOffset }, next)
+      if (log instanceof DataLossError) {
+        if (options.onDataLoss === undefined) throw log
+        options.onDataLoss(log)
+        const [missing] = log.missing
+        if (log.lossCause === 'retention') next = missing?.untilOffset ?? untilOffset
+        else if (log.lossCause === 'truncation') untilOffset = Math.max(next, missing?.fromOffset ?? next)
+        else break
+        continue
+      }
+      const until = Math.min(untilOffset, this.#visibleEnd(range, log))
       if (next >= until) {
         await this.#change(options.signal)
         continue
@@ -218,33 +265,39 @@ export class MemorySource implements Source<MemoryRecord> {
       const chunk = log.slice(next, until, most)
       next = chunk.length < most ? until : (chunk.at(-1)?.offset ?? next) + 1
       given += chunk.length
-      if (chunk.length > 0) yield chunk
+      if (chunk.length > 0) {
+        options.onBytes?.(chunk.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0))
+        yield chunk
+      }
     }
     if (failure !== undefined) throw failure.error
   }
 
   async close(): Promise<void> {}
 
-  #intactLog(range: OffsetRange, next: number): MemoryLog {
+  #intactLog(range: OffsetRange, next: number): MemoryLog | DataLossError {
     const rest = { ...range, fromOffset: next }
     const topic = this.#topics.get(range.topic)
     const log = topic?.logs[range.partition]
     if (topic === undefined || log === undefined)
-      throw new DataLossError('removed', `${showRange(rest)} cannot be read: the partition is gone.`, [rest])
+      return new DataLossError('removed', `${showRange(rest)} cannot be read: the partition is gone.`, [rest])
     if (range.topicId !== undefined && range.topicId !== topic.id) {
-      throw new DataLossError('recreated', `${showRange(rest)} cannot be read: topic ${range.topic} was made again.`, [rest])
+      return new DataLossError('recreated', `${showRange(rest)} cannot be read: topic ${range.topic} was made again.`, [rest])
     }
     if (next < log.startOffset) {
       const missing = { ...rest, untilOffset: Math.min(log.startOffset, range.untilOffset) }
-      throw new DataLossError('retention', `${showRange(missing)} is gone: the log begins at ${log.startOffset}.`, [missing])
+      return new DataLossError('retention', `${showRange(missing)} is gone: the log begins at ${log.startOffset}.`, [missing], {
+        resumeAt: log.startOffset,
+      })
     }
     const intactUntil = range.leaderEpoch === undefined ? range.untilOffset : log.endOffsetOf(range.leaderEpoch)
     if (intactUntil < range.untilOffset && range.leaderEpoch !== log.leaderEpoch) {
       const missing = { ...rest, fromOffset: Math.max(next, intactUntil) }
-      throw new DataLossError(
+      return new DataLossError(
         'truncation',
         `${showRange(missing)} is gone: the log of epoch ${range.leaderEpoch} ends at ${intactUntil}.`,
         [missing],
+        { resumeAt: intactUntil },
       )
     }
     return log
@@ -268,6 +321,10 @@ export class MemorySource implements Source<MemoryRecord> {
     const log = this.#topic(at.topic).logs[at.partition]
     if (log === undefined) throw new ConfigError(`memorySource has no partition ${showPartition(at)}; addPartitions makes more.`)
     return log
+  }
+
+  #visibleEnd(at: TopicPartition, log: MemoryLog): number {
+    return Math.min(log.endOffset, this.#watermarks.get(partitionKey(at)) ?? log.endOffset)
   }
 
   #called(call: SourceCall, options: CallOptions): void {

@@ -3,10 +3,16 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 
 /** Runs a part of the bench in a process of its own and gives the JSON of its last line. Memory and warm code are then its alone. */
-export async function runChild<Result>(file: string, args: readonly unknown[]): Promise<Result> {
+export async function runChild<Result>(file: string, args: readonly unknown[], nodeArguments: readonly string[] = []): Promise<Result> {
   const child = spawn(
     process.execPath,
-    ['--conditions=tidemark-source', '--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, file), JSON.stringify(args)],
+    [
+      ...nodeArguments,
+      '--conditions=tidemark-source',
+      '--disable-warning=TimeoutNegativeWarning',
+      join(import.meta.dirname, file),
+      JSON.stringify(args),
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
   let printed = ''

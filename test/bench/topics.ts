@@ -12,11 +12,17 @@ export const READ_TOPICS = [
 
 export const PARTITIONS = 4
 
-export async function makeTopic(kafka: KafkaAddress, topic: string, partitions = PARTITIONS): Promise<void> {
+export async function makeTopic(
+  kafka: KafkaAddress,
+  topic: string,
+  partitions = PARTITIONS,
+  config: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
   const admin = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
   try {
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] })
   } finally {
     await admin.disconnect()
   }

@@ -33,6 +33,8 @@ export type ProduceOptions = {
   readonly producers?: number
   /** Prefix of their transactional ids. @default the topic */
   readonly transactionalId?: string
+  /** Records a second; 0 for as fast as it goes. @default 0 */
+  readonly perSecond?: number
 }
 
 /** What {@link produce} wrote: `committed` are the records that were not aborted, `ms` is the time of sending alone. */

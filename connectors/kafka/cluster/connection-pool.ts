@@ -24,10 +24,10 @@ export class ConnectionPool {
     return this.#transport.name
   }
 
-  /** An idle connection to the broker, the one used last first, or a new one. Without an address: to any broker. */
-  async take(address: BrokerAddress | undefined, signal: AbortSignal): Promise<BrokerClient> {
+  /** An idle connection to the broker, the one used last first, or a new one; with `fresh` always a new one. Without an address: to any broker. */
+  async take(address: BrokerAddress | undefined, signal: AbortSignal, { fresh = false } = {}): Promise<BrokerClient> {
     this.#prune()
-    const lists = address === undefined ? [...this.#idle.values()] : [this.#idle.get(showAddress(address)) ?? []]
+    const lists = fresh ? [] : address === undefined ? [...this.#idle.values()] : [this.#idle.get(showAddress(address)) ?? []]
     for (const list of lists) {
       for (let idle = list.pop(); idle !== undefined; idle = list.pop()) {
         if (!idle.client.isOpen) {

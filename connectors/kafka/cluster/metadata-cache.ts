@@ -34,6 +34,8 @@ export class MetadataCache {
   readonly #closing: AbortSignal
   #view: ClusterView = { brokers: new Map(), topics: new Map() }
   readonly #everSeen = new Set<string>()
+  /** Told of and not looked for yet: the first answer without them is no more believed than one that drops what was there. */
+  readonly #remembered = new Set<string>()
   #fetchedAt = Number.NEGATIVE_INFINITY
   #refreshing: Promise<ClusterView> | undefined
 
@@ -84,6 +86,15 @@ export class MetadataCache {
     }
   }
 
+  /** Topics that were there once, by somebody else's word: where they are missing they were deleted, and their names were never wrong. */
+  remember(topics: readonly string[]): void {
+    for (const topic of topics) {
+      if (this.#everSeen.has(topic)) continue
+      this.#everSeen.add(topic)
+      this.#remembered.add(topic)
+    }
+  }
+
   /** The next view is asked for anew. */
   markStale(): void {
     this.#fetchedAt = Number.NEGATIVE_INFINITY
@@ -111,9 +122,10 @@ export class MetadataCache {
       const missing = this.#missing(response)
       const neverSeen = missing.filter(topic => !this.#everSeen.has(topic))
       // That a deleted topic is gone was waited out when it went.
-      const isNews = neverSeen.length > 0 || missing.some(topic => before.topics.has(topic))
+      const isNews = neverSeen.length > 0 || missing.some(topic => before.topics.has(topic) || this.#remembered.has(topic))
       if (!isNews || performance.now() > giveUpAt) {
         if (neverSeen.length > 0) throw unknownTopics(neverSeen, this.#pool.name)
+        this.#remembered.clear()
         this.#view = this.#toView(response)
         for (const topic of this.#view.topics.keys()) this.#everSeen.add(topic)
         this.#fetchedAt = performance.now()
@@ -150,6 +162,7 @@ export class MetadataCache {
     if (response.errorCode !== 0) throw errorOfCode(response.errorCode, 'Metadata')
     const counts = new Map(response.topics.map(({ name, partitions }) => [name, partitions.length]))
     const missing = Array.from(this.#view.topics).flatMap(([name, { leaders }]) => ((counts.get(name) ?? 0) < leaders.size ? [name] : []))
+    for (const name of this.#remembered) if ((counts.get(name) ?? 0) === 0 && !missing.includes(name)) missing.push(name)
     for (const { name, errorCode } of response.topics) {
       if (errorCode === 0 || name === null || this.#topics instanceof RegExp) continue
       const reaction = reactionTo(errorCode)

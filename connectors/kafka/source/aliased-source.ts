@@ -1,4 +1,4 @@
-import { DataLossError, isDataLoss } from '../../../src/core/errors.ts'
+import { DataLossError, isDataLoss, isTidemarkError } from '../../../src/core/errors.ts'
 import type { CallOptions, Isolation, ReadOptions, Source, StartingOffsets } from '../../../src/core/source.ts'
 import type { OffsetRange, PartitionOffset, TopicPartition } from '../../../src/core/values.ts'
 import type { KafkaRecord } from '../record.ts'
@@ -32,32 +32,36 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
     return topic.startsWith(this.#prefix) && this.#source.names(this.#bare(topic))
   }
 
+  remember(topics: readonly string[]): void {
+    this.#source.remember(topics.map(topic => this.#bare(topic)))
+  }
+
   async partitions(options?: CallOptions): Promise<TopicPartition[]> {
-    return this.#alias(await this.#source.partitions(options))
+    return this.#alias(await this.#naming(this.#source.partitions(options)))
   }
 
   async earliestOffsets(options?: CallOptions): Promise<PartitionOffset[]> {
-    return this.#alias(await this.#source.earliestOffsets(options))
+    return this.#alias(await this.#naming(this.#source.earliestOffsets(options)))
   }
 
   async latestOffsets(options?: CallOptions): Promise<PartitionOffset[]> {
-    return this.#alias(await this.#source.latestOffsets(options))
+    return this.#alias(await this.#naming(this.#source.latestOffsets(options)))
   }
 
   async offsetsForTimestamp(timestamp: number, options?: CallOptions): Promise<PartitionOffset[]> {
-    return this.#alias(await this.#source.offsetsForTimestamp(timestamp, options))
+    return this.#alias(await this.#naming(this.#source.offsetsForTimestamp(timestamp, options)))
   }
 
   async committedOffsets(group: string, options?: CallOptions): Promise<PartitionOffset[]> {
-    return this.#alias(await this.#source.committedOffsets(group, options))
+    return this.#alias(await this.#naming(this.#source.committedOffsets(group, options)))
   }
 
   async epochEndOffsets(positions: readonly PartitionOffset[], options?: CallOptions): Promise<PartitionOffset[]> {
-    return this.#alias(await this.#source.epochEndOffsets(this.#unalias(positions), options))
+    return this.#alias(await this.#naming(this.#source.epochEndOffsets(this.#unalias(positions), options)))
   }
 
   async awaitRecords(from: readonly PartitionOffset[], options?: CallOptions): Promise<PartitionOffset[]> {
-    return this.#alias(await this.#source.awaitRecords(this.#unalias(from), options))
+    return this.#alias(await this.#naming(this.#source.awaitRecords(this.#unalias(from), options)))
   }
 
   prefetch(ranges: readonly OffsetRange[], options: ReadOptions): void {
@@ -72,7 +76,8 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
       yield* this.#source.readAs(bare as OffsetRange, range.topic, { ...rest, ...told })
     } catch (error) {
       // One that `onDataLoss` threw has its alias already.
-      throw isDataLoss(error) && error.missing.every(({ topic }) => !topic.startsWith(this.#prefix)) ? this.#aliasLoss(error) : error
+      if (isDataLoss(error) && error.missing.every(({ topic }) => !topic.startsWith(this.#prefix))) throw this.#aliasLoss(error)
+      throw this.#named(error)
     }
   }
 
@@ -85,7 +90,19 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
   }
 
   #bare(topic: string): string {
-    return topic.slice(this.#prefix.length)
+    return topic.startsWith(this.#prefix) ? topic.slice(this.#prefix.length) : topic
+  }
+
+  #naming<T>(answer: Promise<T>): Promise<T> {
+    return answer.catch(error => {
+      throw this.#named(error)
+    })
+  }
+
+  /** Says of which cluster an error tells: its topic may be in the others too. Several who wait for one answer are given the same error. */
+  #named(error: unknown): unknown {
+    if (isTidemarkError(error) && !error.message.includes(this.#prefix)) error.message = `${this.#prefix} ${error.message}`
+    return error
   }
 
   #alias<At extends TopicPartition>(all: readonly At[]): At[] {
@@ -104,10 +121,10 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
     })
   }
 
-  /** People name topics as the cluster does. */
+  /** People name topics as the cluster does; with the alias it is the same topic. */
   #aliasStart(start: StartingOffsets): StartingOffsets {
-    if (start.at === 'exact') return { ...start, offsets: this.#alias(start.offsets) }
-    if (start.at === 'each') return { ...start, partitions: this.#alias(start.partitions) }
+    if (start.at === 'exact') return { ...start, offsets: this.#alias(this.#unalias(start.offsets)) }
+    if (start.at === 'each') return { ...start, partitions: this.#alias(this.#unalias(start.partitions)) }
     return start
   }
 }

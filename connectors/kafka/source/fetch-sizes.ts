@@ -20,6 +20,8 @@ const MARGIN = 1.1
 export class FetchSizes {
   readonly #maxBytes: number
   readonly #bytesPerOffset = new Map<string, number>()
+  /** By topic: what is taken for partitions of which nothing was fetched yet. */
+  readonly #topicBytesPerOffset = new Map<string, number>()
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
@@ -35,18 +37,21 @@ export class FetchSizes {
     return Math.min(needed, worthwhile)
   }
 
-  /** What so many offsets of a partition are expected to weigh, with some to spare; undefined while nothing is known of it. */
+  /** What so many offsets of a partition are expected to weigh, with some to spare; undefined while nothing is known of its topic. */
   estimate(at: TopicPartition, offsets: number): number | undefined {
-    const weight = this.#bytesPerOffset.get(partitionKey(at))
+    const weight = this.#bytesPerOffset.get(partitionKey(at)) ?? this.#topicBytesPerOffset.get(at.topic)
     return weight === undefined ? undefined : Math.ceil(weight * offsets * MARGIN) + LEAST_ESTIMATE_BYTES
   }
 
   /** Learns from a fetch that brought `bytes` for `offsets`. Half of what is known is the newest fetch. */
   learn(at: TopicPartition, bytes: number, offsets: number): void {
     if (bytes <= 0 || offsets <= 0) return
-    const key = partitionKey(at)
-    const weight = bytes / offsets
-    const known = this.#bytesPerOffset.get(key)
-    this.#bytesPerOffset.set(key, known === undefined ? weight : (known + weight) / 2)
+    learnInto(this.#bytesPerOffset, partitionKey(at), bytes / offsets)
+    learnInto(this.#topicBytesPerOffset, at.topic, bytes / offsets)
   }
+}
+
+function learnInto(weights: Map<string, number>, key: string, weight: number): void {
+  const known = weights.get(key)
+  weights.set(key, known === undefined ? weight : (known + weight) / 2)
 }

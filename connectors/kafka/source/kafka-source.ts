@@ -46,6 +46,10 @@ export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     return topics instanceof RegExp ? topic.search(topics) >= 0 : topics.includes(topic)
   }
 
+  remember(topics: readonly string[]): void {
+    this.#open().metadata.remember(topics)
+  }
+
   async partitions({ signal }: CallOptions = {}): Promise<TopicPartition[]> {
     const view = await this.#open().metadata.view(this.#open().signalOf(signal))
     const all = Array.from(view.topics, ([topic, { leaders }]) => Array.from(leaders.keys(), partition => ({ topic, partition })))

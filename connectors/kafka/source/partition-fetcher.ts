@@ -37,6 +37,7 @@ export class PartitionFetcher {
   /** The leader epoch for which the range was found to be whole. */
   #validatedEpoch: number
   #isFetching = false
+  #needsFresh = false
   #unknownTopic = 0
 
   constructor(session: Session, range: OffsetRange, isolation: Isolation, signal: AbortSignal) {
@@ -76,7 +77,10 @@ export class PartitionFetcher {
         continue
       }
       const { partition, response } = answer
-      if (partition.errorCode === 0 && partition.divergingEpoch !== undefined) throw this.#truncated(partition.divergingEpoch.endOffset)
+      if (partition.errorCode === 0 && partition.divergingEpoch !== undefined) {
+        // They part somewhere in front of the position, whatever the end of an epoch that the leader does know.
+        throw this.#truncated(Math.min(partition.divergingEpoch.endOffset, position.offset))
+      }
       if (partition.errorCode === 0 && partition.records.length > 0) return partition
       if (partition.errorCode === 0) {
         why = `the broker has nothing there yet (it shows records up to ${this.#visibleEnd(partition)})`
@@ -98,7 +102,7 @@ export class PartitionFetcher {
             break
           case 'reconnect':
             if (++reconnects > MAX_RECONNECTS) throw errorOfCode(partition.errorCode, this.#what(position))
-            this.#drop()
+            this.reconnect()
             break
           case 'retry':
             break
@@ -122,6 +126,12 @@ export class PartitionFetcher {
     this.#range = { ...this.#range, untilOffset }
   }
 
+  /** Has the next fetch come over a connection that nobody has used: the bytes of this one cannot be trusted. */
+  reconnect(): void {
+    this.#drop()
+    this.#needsFresh = true
+  }
+
   /** Gives the connection back; one with a fetch still on its way is closed, for its answer would come to whoever is next. */
   close(): void {
     if (this.#isFetching) this.#drop()
@@ -135,12 +145,12 @@ export class PartitionFetcher {
     const topicView = view.topics.get(topic)
     const leader = topicView?.leaders.get(partition)
     const address = leader === undefined ? undefined : view.brokers.get(leader.leaderId)
-    if (topicView === undefined && ++this.#unknownTopic > MAX_UNKNOWN_TOPIC) throw this.#removed(position)
+    if (topicView !== undefined) this.#checkIncarnation(topicView, position)
+    if (leader === undefined && ++this.#unknownTopic > MAX_UNKNOWN_TOPIC) throw this.#removed(position)
     if (topicView === undefined || leader === undefined || address === undefined) {
       this.#session.metadata.markStale()
-      return topicView === undefined ? 'the topic does not exist' : 'the partition has no leader'
+      return leader === undefined ? 'the partition does not exist' : 'the partition has no leader'
     }
-    this.#checkIncarnation(topicView)
     const client = await this.#connect(address)
     const uncheckedEpoch = await this.#checkEpoch(client, leader, position)
     if (uncheckedEpoch !== undefined) return uncheckedEpoch
@@ -185,7 +195,8 @@ export class PartitionFetcher {
   async #connect(address: BrokerAddress): Promise<BrokerClient> {
     if (this.#client !== undefined && (!this.#client.isOpen || showAddress(this.#client.address) !== showAddress(address))) this.#release()
     if (this.#client === undefined) {
-      const client = await this.#session.pool.take(address, this.#signal)
+      const client = await this.#session.pool.take(address, this.#signal, { fresh: this.#needsFresh })
+      this.#needsFresh = false
       // The read ended while the connection was on its way: `close` has been here and will not come again.
       if (this.#signal.aborted) this.#session.pool.give(client)
       this.#signal.throwIfAborted()
@@ -204,14 +215,15 @@ export class PartitionFetcher {
     this.#release()
   }
 
-  #checkIncarnation({ topicId }: TopicView): void {
+  #checkIncarnation({ topicId }: TopicView, position: FetchPosition): void {
     const range = this.#range
     if (range.topicId === undefined || topicId === undefined || range.topicId === topicId) return
+    const missing = { ...range, fromOffset: position.offset }
     throw new DataLossError(
       'recreated',
-      `Topic ${range.topic} was deleted and created again after ${showRange(range)} was planned (its id was ${range.topicId} and is ${topicId}): ` +
-        `the records of that range are gone.`,
-      [range],
+      `${showRange(missing)} is gone: topic ${range.topic} was deleted and created again after ${showRange(range)} was planned (its id was ` +
+        `${range.topicId} and is ${topicId}).`,
+      [missing],
     )
   }
 
@@ -268,7 +280,11 @@ export class PartitionFetcher {
 
   #removed(position: FetchPosition): DataLossError {
     const missing = { ...this.#range, fromOffset: position.offset }
-    return new DataLossError('removed', `${showRange(missing)} is gone: the topic was deleted after the range was planned.`, [missing])
+    return new DataLossError(
+      'removed',
+      `${showRange(missing)} is gone: the topic, or its partition, was deleted after the range was planned.`,
+      [missing],
+    )
   }
 
   #visibleEnd({ highWatermark, lastStableOffset }: FetchPartition): number {

@@ -1,4 +1,4 @@
-import { DecodeError, isDataLoss } from '../../../src/core/errors.ts'
+import { DecodeError, isDataLoss, isTidemarkError } from '../../../src/core/errors.ts'
 import type { ReadOptions } from '../../../src/core/source.ts'
 import { type OffsetRange, showPartition } from '../../../src/core/values.ts'
 import type { FetchPartition } from '../protocol/fetch.ts'
@@ -10,6 +10,9 @@ import type { Session } from './session.ts'
 
 /** A fetch on its way, or arrived and not decoded, with the bytes it holds of the budget. */
 type Fetch = { readonly answer: Promise<FetchPartition>; heldBytes: number }
+
+/** Made once: an error with its stack costs more than the rest of a small read. */
+const READ_ENDED = new Error('the read has ended')
 
 /**
  * Reads exactly the records of a range. The range is done when the position reaches its end, so gaps do not matter; the next fetch is sent when
@@ -51,7 +54,9 @@ export async function* readRange(
   try {
     let position = fromOffset
     let lastEpoch = -1
-    const shared = await session.shared.take(range, isolation)
+    /** Where damaged bytes were met; met there again, they are damaged in the log. */
+    let damagedAt: number | undefined
+    const shared = await session.shared.take(range, isolation, signal)
     if (shared !== undefined) current = { answer: Promise.resolve(shared), heldBytes: shared.records.length }
     while (position < untilOffset) {
       current ??= next ?? (await begin(position, lastEpoch, false))
@@ -65,10 +70,14 @@ export async function* readRange(
       if (answer instanceof Error) {
         // What is left: from where the log begins now, up to where it was cut, or nothing.
         const [missing] = answer.missing
-        if (answer.lossCause === 'retention' && missing !== undefined) position = missing.untilOffset
-        else if (answer.lossCause === 'truncation' && missing !== undefined) untilOffset = Math.max(position, missing.fromOffset)
-        else return
-        fetcher.narrow(untilOffset)
+        if (answer.lossCause === 'retention' && missing !== undefined) {
+          position = missing.untilOffset
+          // The batch before is none that was read: its epoch may be another, and the broker would take that for a log that was cut.
+          lastEpoch = -1
+        } else if (answer.lossCause === 'truncation' && missing !== undefined) {
+          untilOffset = Math.max(position, Math.min(missing.fromOffset, untilOffset))
+          fetcher.narrow(untilOffset)
+        } else return
         end(current)
         current = undefined
         continue
@@ -93,17 +102,36 @@ export async function* readRange(
         abortedTransactions,
         maxDecompressedBytes,
       })
-      for (let records = decoder.next(); records !== undefined; records = decoder.next()) {
+      let damage: unknown
+      for (;;) {
+        let records: ReturnType<typeof decoder.next>
+        try {
+          records = decoder.next()
+        } catch (error) {
+          if (!isTidemarkError(error, 'DECODE') || damagedAt === decoder.nextOffset) throw error
+          damage = error
+        }
+        if (records === undefined) break
         yield records
         signal.throwIfAborted()
       }
-      if (decoder.nextOffset <= position) throw noProgress(range, position, bytes.length)
+      if (damage === undefined && decoder.nextOffset <= position) throw noProgress(range, position, bytes.length)
       position = decoder.nextOffset
+      if (damage !== undefined) {
+        // On the way or in the log? Only the broker's disk says, so it is asked once more, and not over the connection that brought this.
+        damagedAt = position
+        lastEpoch = -1
+        // What is on its way came over that connection too; left alone, it would go on trying beside the next fetch.
+        await next?.answer.catch(() => {})
+        end(next)
+        next = undefined
+        fetcher.reconnect()
+      }
       end(current)
       current = undefined
     }
   } finally {
-    ending.abort(new Error('the read has ended'))
+    ending.abort(READ_ENDED)
     fetcher.close()
     end(current)
     end(next)

@@ -4,6 +4,7 @@ import { FETCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
 import type { Cluster } from '../cluster/list-offsets.ts'
 import type { ClusterView } from '../cluster/metadata-cache.ts'
 import { FETCH_BY_TOPIC_ID, type FetchPartition, type FetchResponse } from '../protocol/fetch.ts'
+import { scanBatches } from '../record-batch/scan-batches.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { FetchSizes } from './fetch-sizes.ts'
 
@@ -13,111 +14,179 @@ const MAX_SHARED_RANGE_BYTES = 262_144
 const UNKNOWN_BYTES_PER_OFFSET = 1_024
 /** Partitions of one request: as many as give it a weight that is worth a round trip. */
 const MAX_PARTITIONS = 128
+/** Ranges held ahead of their reads; more are fetched when half of them have been read. */
+const MAX_HELD = 512
 const UNKNOWN = -1
 
 /** What shared fetches need of a session. */
 export type SharedFetchParts = Cluster & { readonly budget: ByteBudget; readonly sizes: FetchSizes }
 
-type Held = { readonly answer: Promise<FetchPartition | undefined>; bytes: number }
+/** Ranges that were handed over together: they are dropped together. */
+type Wave = { readonly isolation: Isolation; readonly signal: AbortSignal }
+
+/** A range that will be read. Until it is fetched it has no answer and no bytes. */
+type Ahead = {
+  readonly key: string
+  readonly range: OffsetRange
+  readonly wave: Wave
+  bytes: number
+  answer: Promise<FetchPartition | undefined> | undefined
+  /** Its bytes are given back when the answer is here, for until then they may still come. */
+  isDropped: boolean
+  hasArrived: boolean
+}
 
 /**
  * Fetches small ranges of one leader by one request, ahead of the reads that will want them: a thousand partitions with a hundred records each
  * would cost a thousand round trips otherwise. Only a head start: a range whose answer is empty, failed or cut short is read on by its own
- * fetches, and what nobody asks for is dropped when the next are fetched.
+ * fetches.
+ *
+ * What is held ahead stays within half of the byte budget, also where answers are larger than was thought. A read that has begun and waits for
+ * its bytes would otherwise wait for ranges that are read after it, and those for its slot.
  */
 export class SharedFetches {
   readonly #session: SharedFetchParts
-  readonly #held = new Map<string, Held>()
+  readonly #byKey = new Map<string, Ahead>()
+  /** Those not asked for yet, in the order they will be read. */
+  readonly #wanted = new Set<Ahead>()
+  /** Those asked for and not taken by their reads. */
+  readonly #held = new Set<Ahead>()
+  #heldBytes = 0
 
   constructor(session: SharedFetchParts) {
     this.#session = session
   }
 
-  /** Begins to fetch those of the ranges that are small and not on their way, as far as the byte budget has room. */
+  /** Hands over ranges in the order they will be read. What is not read when the signal aborts is dropped. */
   prefetch(ranges: readonly OffsetRange[], isolation: Isolation, signal: AbortSignal): void {
-    const wanted = new Set(ranges.map(range => keyOf(range, isolation)))
-    for (const key of this.#held.keys()) if (!wanted.has(key)) this.#drop(key)
-    const view = this.#session.metadata.known
+    if (signal.aborted || ranges.length === 0) return
+    const wave = { isolation, signal }
+    const all: Ahead[] = []
+    for (const range of ranges) {
+      const key = keyOf(range, isolation)
+      if (this.#byKey.has(key)) continue
+      const ahead: Ahead = { key, range, wave, bytes: 0, answer: undefined, isDropped: false, hasArrived: false }
+      this.#byKey.set(key, ahead)
+      this.#wanted.add(ahead)
+      all.push(ahead)
+    }
+    signal.addEventListener(
+      'abort',
+      () => {
+        for (const ahead of all) this.#drop(ahead)
+      },
+      { once: true },
+    )
+    this.#fetchMore()
+  }
+
+  /**
+   * The answer that was fetched for the range, once; undefined where there is none or it brought nothing. Its bytes are the caller's to give
+   * back. @throws the signal's reason
+   */
+  async take(range: OffsetRange, isolation: Isolation, signal: AbortSignal): Promise<FetchPartition | undefined> {
+    const ahead = this.#byKey.get(keyOf(range, isolation))
+    if (ahead?.answer === undefined) {
+      // Its read is here before it was asked for: that fetches by itself now.
+      if (ahead !== undefined) this.#drop(ahead)
+      return undefined
+    }
+    // From now on it is this read's, whoever asks next.
+    this.#byKey.delete(ahead.key)
+    const answer = await untilAborted(ahead.answer, signal).catch(error => {
+      this.#drop(ahead)
+      throw error
+    })
+    const isOurs = this.#held.has(ahead)
+    this.#leave(ahead)
+    this.#fetchMore()
+    return isOurs ? answer : undefined
+  }
+
+  clear(): void {
+    for (const ahead of [...this.#wanted, ...this.#held]) this.#drop(ahead)
+  }
+
+  /** Asks for the next ranges when enough of the last have been read, as far as the byte budget has room. */
+  #fetchMore(): void {
+    const { budget, metadata } = this.#session
+    if (this.#wanted.size === 0 || this.#held.size > MAX_HELD / 2 || this.#heldBytes > budget.halfBytes / 2) return
+    const view = metadata.known
     if (view === undefined) return
-    const small = ranges.filter(range => !this.#held.has(keyOf(range, isolation)) && this.#bytesOf(range) <= MAX_SHARED_RANGE_BYTES)
-    const byLeader = Map.groupBy(small, range => leaderOf(view, range))
-    byLeader.delete(UNKNOWN)
-    for (const [leaderId, own] of byLeader) {
-      for (let first = 0; first < own.length; first += MAX_PARTITIONS) {
-        if (!this.#fetch(view, leaderId, own.slice(first, first + MAX_PARTITIONS), isolation, signal)) return
+    const next: Ahead[] = []
+    let room = budget.halfBytes - this.#heldBytes
+    for (const ahead of this.#wanted) {
+      if (this.#held.size + next.length >= MAX_HELD) break
+      const bytes = this.#bytesOf(ahead.range)
+      if (bytes > MAX_SHARED_RANGE_BYTES || leaderOf(view, ahead.range) === UNKNOWN) {
+        this.#drop(ahead)
+        continue
+      }
+      if (bytes > room) break
+      room -= bytes
+      ahead.bytes = bytes
+      next.push(ahead)
+    }
+    for (const [, ofWave] of Map.groupBy(next, ({ wave }) => wave)) {
+      for (const [leaderId, own] of Map.groupBy(ofWave, ({ range }) => leaderOf(view, range))) {
+        for (let first = 0; first < own.length; first += MAX_PARTITIONS) {
+          const some = own.slice(first, first + MAX_PARTITIONS)
+          if (!budget.tryTake(some.reduce((sum, { bytes }) => sum + bytes, 0))) return
+          this.#fetch(view, leaderId, some)
+        }
       }
     }
   }
 
-  /** The answer that was fetched for the range, once; undefined where there is none or it brought nothing. Its bytes are the caller's to give back. */
-  async take(range: OffsetRange, isolation: Isolation): Promise<FetchPartition | undefined> {
-    const key = keyOf(range, isolation)
-    const held = this.#held.get(key)
-    if (held === undefined) return undefined
-    const answer = await held.answer
-    // Dropped meanwhile, with its bytes.
-    if (!this.#held.delete(key)) return undefined
-    if (answer === undefined) this.#session.budget.give(held.bytes)
-    return answer
+  #fetch(view: ClusterView, leaderId: number, all: readonly Ahead[]): void {
+    const response = this.#ask(view, leaderId, all).then(answersByPartition)
+    for (const ahead of all) {
+      const { topic, partition } = ahead.range
+      const topicId = view.topics.get(topic)?.topicId
+      this.#wanted.delete(ahead)
+      this.#held.add(ahead)
+      this.#heldBytes += ahead.bytes
+      ahead.answer = response.then(
+        answers => this.#arrive(ahead, answers.get(`${partition}:${topicId ?? topic}`)),
+        () => this.#arrive(ahead, undefined),
+      )
+    }
   }
 
-  clear(): void {
-    for (const key of this.#held.keys()) this.#drop(key)
-  }
-
-  /** Whether there was room. */
-  #fetch(view: ClusterView, leaderId: number, ranges: readonly OffsetRange[], isolation: Isolation, signal: AbortSignal): boolean {
+  /** Settles an answer's bytes: those of the records from here on, or none where there is nothing to begin with. */
+  #arrive(ahead: Ahead, answer: FetchPartition | undefined): FetchPartition | undefined {
     const { budget } = this.#session
-    const bytes = ranges.map(range => this.#bytesOf(range))
-    const total = bytes.reduce((sum, own) => sum + own, 0)
-    if (this.#heldBytes() + total > budget.halfBytes || !budget.tryTake(total)) return false
-    const response = this.#ask(view, leaderId, ranges, bytes, isolation, signal)
-    ranges.forEach((range, at) => {
-      const held: Held = {
-        bytes: bytes[at] ?? 0,
-        answer: response.then(
-          answers => this.#answerOf(answers, view, range, held),
-          () => undefined,
-        ),
-      }
-      this.#held.set(keyOf(range, isolation), held)
-    })
-    return true
-  }
-
-  #answerOf(answers: FetchResponse, view: ClusterView, range: OffsetRange, held: Held): FetchPartition | undefined {
-    const topicId = view.topics.get(range.topic)?.topicId
-    const topic = answers.responses.find(found => (found.topicId === undefined ? found.topic === range.topic : found.topicId === topicId))
-    const answer = topic?.partitions.find(found => found.partitionIndex === range.partition)
-    if (answer === undefined || answer.errorCode !== 0 || answer.divergingEpoch !== undefined || answer.records.length === 0)
+    ahead.hasArrived = true
+    if (ahead.isDropped) {
+      budget.give(ahead.bytes)
       return undefined
-    this.#session.budget.give(held.bytes - answer.records.length)
-    held.bytes = answer.records.length
-    return answer
+    }
+    const bytes = answer?.records.length ?? 0
+    const isUsable = answer !== undefined && isBeginning(answer, ahead.range) && this.#heldBytes - ahead.bytes + bytes <= budget.halfBytes
+    const kept = isUsable ? bytes : 0
+    this.#heldBytes += kept - ahead.bytes
+    const given = ahead.bytes - kept
+    ahead.bytes = kept
+    budget.give(given)
+    // A copy: a view would keep the answers of all the others for as long as this one is held.
+    return isUsable ? { ...answer, records: copyOf(answer.records) } : undefined
   }
 
-  async #ask(
-    view: ClusterView,
-    leaderId: number,
-    ranges: readonly OffsetRange[],
-    bytes: readonly number[],
-    isolation: Isolation,
-    signal: AbortSignal,
-  ): Promise<FetchResponse> {
-    const sizes = new Map(ranges.map((range, at) => [partitionKey(range), bytes[at] ?? 0]))
-    const byTopic = Map.groupBy(ranges, range => range.topic)
+  async #ask(view: ClusterView, leaderId: number, all: readonly Ahead[]): Promise<FetchResponse> {
+    const byTopic = Map.groupBy(all, ({ range }) => range.topic)
     const topics = Array.from(byTopic, ([topic, own]) => ({
       topic,
       topicId: view.topics.get(topic)?.topicId,
-      partitions: own.map(range => ({
+      partitions: own.map(({ range, bytes }) => ({
         partition: range.partition,
         currentLeaderEpoch: view.topics.get(topic)?.leaders.get(range.partition)?.leaderEpoch ?? UNKNOWN,
         fetchOffset: range.fromOffset,
         lastFetchedEpoch: UNKNOWN,
-        partitionMaxBytes: sizes.get(partitionKey(range)) ?? 0,
+        partitionMaxBytes: bytes,
       })),
     }))
-    const maxBytes = bytes.reduce((sum, own) => sum + own, 0)
+    const { isolation, signal } = (all[0] as Ahead).wave
+    const maxBytes = all.reduce((sum, { bytes }) => sum + bytes, 0)
     const isolationLevel = isolation === 'read_committed' ? 1 : 0
     const request = { maxWaitMs: 0, minBytes: 0, maxBytes, isolationLevel, topics, rackId: '' } as const
     const maxVersion = topics.some(({ topicId }) => topicId === undefined) ? { maxVersion: FETCH_BY_TOPIC_ID - 1 } : {}
@@ -126,30 +195,47 @@ export class SharedFetches {
     )
   }
 
-  #heldBytes(): number {
-    let sum = 0
-    for (const { bytes } of this.#held.values()) sum += bytes
-    return sum
-  }
-
   #bytesOf(range: OffsetRange): number {
-    return (
-      this.#session.sizes.estimate(range, range.untilOffset - range.fromOffset) ??
-      (range.untilOffset - range.fromOffset) * UNKNOWN_BYTES_PER_OFFSET
-    )
+    const offsets = range.untilOffset - range.fromOffset
+    return this.#session.sizes.estimate(range, offsets) ?? offsets * UNKNOWN_BYTES_PER_OFFSET
   }
 
-  #drop(key: string): void {
-    const held = this.#held.get(key)
-    if (held === undefined) return
-    this.#held.delete(key)
-    // Its bytes are held until they are here and can go.
-    held.answer.then(() => this.#session.budget.give(held.bytes))
+  #drop(ahead: Ahead): void {
+    if (this.#byKey.get(ahead.key) === ahead) this.#byKey.delete(ahead.key)
+    if (this.#wanted.delete(ahead) || !this.#leave(ahead)) return
+    ahead.isDropped = true
+    if (ahead.hasArrived) this.#session.budget.give(ahead.bytes)
+  }
+
+  /** Whether it was still held. */
+  #leave(ahead: Ahead): boolean {
+    if (!this.#held.delete(ahead)) return false
+    this.#heldBytes -= ahead.bytes
+    return true
   }
 }
 
 function keyOf(range: OffsetRange, isolation: Isolation): string {
   return `${isolation}:${range.fromOffset}:${range.untilOffset}:${partitionKey(range)}`
+}
+
+function answersByPartition({ responses }: FetchResponse): Map<string, FetchPartition> {
+  return new Map(
+    responses.flatMap(({ topic, topicId, partitions }) =>
+      partitions.map(answer => [`${answer.partitionIndex}:${topicId ?? topic}`, answer] as const),
+    ),
+  )
+}
+
+/** Whether an answer brings at least one whole batch of the range: only then has its read somewhere to go on from. */
+function isBeginning({ errorCode, divergingEpoch, records }: FetchPartition, { fromOffset }: OffsetRange): boolean {
+  return errorCode === 0 && divergingEpoch === undefined && records.length > 0 && scanBatches(records).nextOffset > fromOffset
+}
+
+function copyOf(records: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(records.length)
+  records.copy(copy)
+  return copy
 }
 
 /** The leader to ask, or −1 where a range must be looked at by itself: no leader, another topic, or an election since it was planned. */
@@ -160,4 +246,16 @@ function leaderOf(view: ClusterView, range: OffsetRange): number {
   if (range.topicId !== undefined && topic?.topicId !== undefined && range.topicId !== topic.topicId) return UNKNOWN
   if (range.leaderEpoch !== undefined && leader.leaderEpoch !== range.leaderEpoch) return UNKNOWN
   return leader.leaderId
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
 }

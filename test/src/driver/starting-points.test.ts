@@ -147,3 +147,10 @@ test('a topic that a pattern finds after the first start begins at earliest, one
     [2, 4],
   ])
 })
+
+test('a timestamp so late that it is no date is told as the number it is', async () => {
+  await expect(start({ at: 'timestamp', timestamp: Number.MAX_SAFE_INTEGER })).rejects.toMatchObject({
+    code: 'CONFIG',
+    message: expect.stringContaining(`no record at or after ${Number.MAX_SAFE_INTEGER} ms in t/0, t/1, t/2`),
+  })
+})

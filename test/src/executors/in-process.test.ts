@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { TaskGroup } from '../../../src/core/executor.ts'
 import { silentLog } from '../../../src/core/log.ts'
 import type { RunnableJob, RunnableOutput } from '../../../src/core/runnable-job.ts'
 import type { Sink } from '../../../src/core/sink.ts'
-import type { Task } from '../../../src/core/values.ts'
+import type { ReadOptions } from '../../../src/core/source.ts'
+import type { OffsetRange, Task } from '../../../src/core/values.ts'
 import { inProcess } from '../../../src/executors/in-process.ts'
 import { collectingSink, ManualClock, memorySource } from '../../../src/testing/index.ts'
 
@@ -100,6 +101,74 @@ test('a task that takes too long ends by its deadline, which may be tried again'
   await clock.untilSleeping()
   await clock.advance(500)
   await outcome
+})
+
+describe('a source that fetches ahead', () => {
+  type Told = { readonly untils: readonly number[]; readonly isolation: string | undefined; readonly signal: AbortSignal | undefined }
+
+  /** A job whose source notes what it is told, and the offsets at which it is read, in the order in which both happen. */
+  function jobThatTells(sink: Sink<never>) {
+    const job = jobInto(sink, 40)
+    const [output] = job.outputs.values()
+    const told: Told[] = []
+    if (output === undefined) throw new TypeError('The job has no output.')
+    const source = Object.assign(output.source, {
+      prefetch: (ranges: readonly OffsetRange[], { isolation, signal }: ReadOptions) =>
+        void told.push({ untils: ranges.map(({ untilOffset }) => untilOffset), isolation, signal }),
+    })
+    return { job: { ...job, outputs: new Map([[output.name, { ...output, source }]]) }, told }
+  }
+
+  const groups = (sink: Sink<never>, count: number) => Array.from({ length: count }, (_, at) => group(sink, at, at + 1, at))
+
+  test('is told of all ranges of a batch at once, in their order', async () => {
+    const sink = collectingSink({ guarantee: 'idempotent' })
+    const { job, told } = jobThatTells(sink)
+    const run = await inProcess({ concurrency: 2 }).start(job, context)
+    await Promise.all(groups(sink, 30).map(one => run.run(one, { signal: never })))
+    expect(told.map(({ untils, isolation }) => ({ untils, isolation }))).toEqual([
+      { untils: Array.from({ length: 30 }, (_, at) => at + 1), isolation: 'read_uncommitted' },
+    ])
+  })
+
+  test('is told when the last of them has ended, also where some failed', async () => {
+    const fails: Sink<never> = {
+      name: 'fails',
+      guarantee: 'at-least-once',
+      ordering: 'none',
+      async write({ index }) {
+        if (index === 1) throw new TypeError('no')
+      },
+    }
+    const { job, told } = jobThatTells(fails)
+    const run = await inProcess({ concurrency: 1 }).start(job, context)
+    const runs = groups(fails, 3).map(one => run.run(one, { signal: never }))
+    await runs[0]
+    expect(told[0]?.signal?.aborted).toBe(false)
+    await Promise.allSettled(runs)
+    expect(told[0]?.signal?.aborted).toBe(true)
+  })
+
+  test('is told when the batch is cancelled', async () => {
+    const sink = collectingSink({ guarantee: 'idempotent' })
+    const { job, told } = jobThatTells(sink)
+    const run = await inProcess({ concurrency: 1 }).start(job, context)
+    const batch = new AbortController()
+    const runs = groups(sink, 3).map(one => run.run(one, { signal: batch.signal }))
+    await Promise.resolve()
+    await Promise.resolve()
+    batch.abort(new Error('cancelled'))
+    await Promise.allSettled(runs)
+    expect(told[0]?.signal?.reason).toEqual(new Error('cancelled'))
+  })
+
+  test('is not told of a range that comes alone: it would be read at once anyway', async () => {
+    const sink = collectingSink({ guarantee: 'idempotent' })
+    const { job, told } = jobThatTells(sink)
+    const run = await inProcess().start(job, context)
+    for (const one of groups(sink, 3)) await run.run(one, { signal: never })
+    expect(told).toEqual([])
+  })
 })
 
 test('a concurrency that is no whole number is refused', () => {

@@ -25,6 +25,7 @@ type Layout = {
   readonly jars: string
   readonly places: readonly BrokerPlace[]
   readonly login: SaslLogin | undefined
+  readonly authorizer: boolean
 }
 
 /** Starts Kafka as local Java processes in a folder of its own, all brokers at once. Takes about four seconds on two cores. */
@@ -43,7 +44,7 @@ export async function startAsProcesses(options: CompleteKafkaOptions): Promise<K
 
 async function startIn(folder: string, jars: string, options: CompleteKafkaOptions): Promise<KafkaCluster> {
   const login = options.sasl ? makeLogin() : undefined
-  const layout: Layout = { folder, jars, login, places: await planPlaces(folder, options) }
+  const layout: Layout = { folder, jars, login, authorizer: options.authorizer, places: await planPlaces(folder, options) }
   const [ca] = await Promise.all([makeCertificate(layout), formatStorage(layout)])
 
   const running = new Map<number, BrokerProcess>()
@@ -108,13 +109,13 @@ async function makeCertificate({ folder, places }: Layout): Promise<string | und
   return readFile(certificate, 'utf8')
 }
 
-async function formatStorage({ folder, jars, places, login }: Layout): Promise<void> {
+async function formatStorage({ folder, jars, places, login, authorizer }: Layout): Promise<void> {
   const clusterId = makeClusterId()
   await Promise.all(
     places.map(async place => {
       await mkdir(brokerFolder(folder, place), { recursive: true })
       const properties = propertiesPath(folder, place)
-      await writeFile(properties, serverProperties(place))
+      await writeFile(properties, serverProperties(place, { authorizer }))
       const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties, ...scramArguments(login)]
       await runProgram('java', [...SHORT_RUN, ...LOG_TO_CONSOLE, '-cp', jars, ...format])
     }),

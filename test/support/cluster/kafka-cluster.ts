@@ -48,6 +48,8 @@ export type KafkaOptions = {
   readonly brokers?: number
   /** Also a SASL_SSL listener with SCRAM-SHA-512. @default false */
   readonly sasl?: boolean
+  /** Whoever logs in has no rights until it is given some; the PLAINTEXT listener may do everything. Only with `own`. @default false */
+  readonly authorizer?: boolean
   /** The cluster must be our own, since its brokers will be stopped: `KAFKA_BROKERS` is passed over. @default false */
   readonly own?: boolean
   /** Folder in which a local cluster makes its own, deleted at its end. @default the system's folder for temporary files */

@@ -41,7 +41,7 @@ export async function startInContainers(host: string, options: CompleteKafkaOpti
         .withNetworkAliases(aliasOf(place.nodeId))
         .withExposedPorts(...ports.map(port => ({ container: port, host: port })))
         .withCopyContentToContainer([
-          { content: serverProperties(place), target: PROPERTIES },
+          { content: serverProperties(place, options), target: PROPERTIES },
           { content: keystore, target: `${SECRETS}/keystore.p12` },
         ])
         .withEntrypoint(['sh', '-c', START_BROKER, 'sh', clusterId, ...scramArguments(login)])

@@ -18,7 +18,7 @@ export type BrokerPlace = {
  * The `server.properties` of one broker: KRaft, small, ready for tests at once. Node 1 is broker and controller, so that any
  * other broker can be killed and the cluster still elects leaders.
  */
-export function serverProperties(place: BrokerPlace): string {
+export function serverProperties(place: BrokerPlace, { authorizer }: { readonly authorizer: boolean }): string {
   const isController = place.nodeId === 1
   const listeners = [`PLAINTEXT://${place.bind}:${portOf(place.plain)}`, `INTERNAL://${place.bind}:${portOf(place.internal)}`]
   const advertised = [`PLAINTEXT://${place.plain}`, `INTERNAL://${place.internal}`]
@@ -38,6 +38,7 @@ export function serverProperties(place: BrokerPlace): string {
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
     'log.dirs': place.logFolder,
     ...securityProperties(place.secure),
+    ...(authorizer ? AUTHORIZER_PROPERTIES : {}),
     ...TEST_PROPERTIES,
   })
 }
@@ -66,6 +67,12 @@ const TEST_PROPERTIES = {
   'broker.session.timeout.ms': 4000,
   'broker.heartbeat.interval.ms': 500,
   'controlled.shutdown.retry.backoff.ms': 200,
+}
+
+/** The brokers themselves, and tests that make topics and grant rights, come without a login. */
+const AUTHORIZER_PROPERTIES = {
+  'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+  'super.users': 'User:ANONYMOUS',
 }
 
 function securityProperties(secure: BrokerPlace['secure']): Record<string, string> {

@@ -14,7 +14,7 @@ import { whyNoJava } from './kafka-jars.ts'
  * @throws ConfigError naming the three ways when there is none
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaCluster> {
-  const complete = { brokers: 1, sasl: false, own: false, dataDir: tmpdir(), port: undefined, ...options }
+  const complete = { brokers: 1, sasl: false, authorizer: false, own: false, dataDir: tmpdir(), port: undefined, ...options }
   if (process.env.KAFKA_BROKERS && !complete.own) return kafkaAtAddress(process.env, complete)
 
   const engine = await findContainerEngine()

@@ -24,6 +24,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *   abortEvery=0         every k-th transaction of a producer is aborted; 0: none
  *   producers=1          record i is sent by producer i mod n, each with a transactional id of its own, so that transactions interleave
  *   transactionalId=produce
+ *   perSecond=0          records a second; 0: as fast as it goes
  *
  * Prints one line of JSON: {"records":…,"committed":…,"aborted":…,"ms":…}, where committed are those not aborted.
  */
@@ -68,12 +69,17 @@ public class Produce {
     long perTransaction = number("transactionRecords", 0);
     long abortEvery = number("abortEvery", 0);
     int lanes = (int) number("producers", 1);
+    long perSecond = number("perSecond", 0);
 
     List<Lane> open = new ArrayList<>();
     for (int i = 0; i < lanes; i++) open.add(new Lane(i, perTransaction, abortEvery));
     int partitions = open.get(0).producer.partitionsFor(topic).size();
     long startedAt = System.nanoTime();
     for (long i = 0; i < count && failure.get() == null; i++) {
+      if (perSecond > 0 && i % 1000 == 0) {
+        long aheadMs = i * 1000 / perSecond - (System.nanoTime() - startedAt) / 1_000_000;
+        if (aheadMs > 0) Thread.sleep(aheadMs);
+      }
       long id = firstId + i;
       Long at = timestamp < 0 ? null : timestamp + i * step;
       byte[] key = keys ? ("k" + id % 10_000).getBytes(StandardCharsets.US_ASCII) : null;
