@@ -1,26 +1,26 @@
-import { isTidemarkError, TidemarkError } from '../core/errors.ts'
-import type { ExecutorRun, TaskLoss } from '../core/executor.ts'
+import { isTidemarkError, type TidemarkError } from '../core/errors.ts'
+import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
-import { type Batch, type OffsetRange, type PartitionOffset, partitionKey, type TopicPartition } from '../core/values.ts'
+import type { Batch, OffsetRange } from '../core/values.ts'
 import { type BatchFacts, readFacts } from './batch-facts.ts'
 import { type BatchRun, BatchRunner, checkReplay } from './batch-runner.ts'
 import { Committer } from './committer.ts'
 import type { DriverJob, Until } from './driver-job.ts'
 import { EventBus } from './event-bus.ts'
 import { Gate } from './gate.ts'
+import { Health } from './health.ts'
 import { describeJobChange } from './job-change.ts'
 import { acquireLease, LeaseKeeper } from './lease-keeper.ts'
 import { logEvents } from './log-events.ts'
 import { PidRateEstimator } from './pid-rate-estimator.ts'
 import { Planner } from './planner.ts'
+import { Positions } from './positions.ts'
 import { RecordWaiter } from './record-waiter.ts'
 import { rememberTopics } from './remember-topics.ts'
 import { retrying } from './retry.ts'
 import { Scheduler } from './scheduler.ts'
 import { release, retain } from './shared-resources.ts'
-import { resolveStartingPoints } from './starting-points.ts'
 import { Stopped } from './stopped.ts'
-import { untold } from './untold.ts'
 
 /** How far back in the history to look for the last batch, which only resets and starts can lie behind. */
 const RECENT_ENTRIES = 100
@@ -60,15 +60,10 @@ export class Driver {
   readonly #aborting = new AbortController()
   readonly #stopSignal = AbortSignal.any([this.#stopping.signal, this.#aborting.signal])
   readonly #ready = Promise.withResolvers<void>()
-  readonly #committed = new Map<string, PartitionOffset>()
+  readonly #health: Health
   #executor: ExecutorRun | undefined
   #lastBatchId = 0
   #rate: number | undefined
-  #isRed = false
-  /** Why some partition cannot be read on; health stays red meanwhile, whatever else goes well. */
-  #stalled: string | undefined
-  /** From the first planning on, topics that a pattern finds are new ones. */
-  #hasPlanned = false
   #batches = 0
   #records = 0
 
@@ -78,6 +73,7 @@ export class Driver {
     this.#job = job
     this.#options = options
     this.#bus = new EventBus(job.stream, world.clock, job.log, [logEvents(job.log), ...job.listeners])
+    this.#health = new Health(this.#bus)
     this.#planner = new Planner(sources, limits, batchIntervalMs, world)
     this.#waiter = new RecordWaiter(this.#planner, world, batchIntervalMs)
     this.#estimator = backpressure === 'off' ? undefined : new PidRateEstimator({ batchIntervalMs, ...backpressure.pid })
@@ -118,7 +114,7 @@ export class Driver {
     try {
       keeper = new LeaseKeeper(store, await this.#acquire(), this.#job.world, {
         onLost: error => this.#aborting.abort(error),
-        onTrouble: error => this.#tellTrouble(error),
+        onTrouble: error => this.#health.trouble(error),
       })
       await this.#live(keeper.lease)
     } catch (error) {
@@ -137,7 +133,7 @@ export class Driver {
       try {
         await close()
       } catch (error) {
-        this.#tellTrouble(error)
+        this.#health.trouble(error)
       }
     }
     if (failure !== undefined) {
@@ -159,7 +155,7 @@ export class Driver {
         this.#bus.emit({ type: 'standingBy', reason: error.message })
         this.#ready.resolve()
       },
-      onTrouble: error => this.#tellTrouble(error),
+      onTrouble: error => this.#health.trouble(error),
     })
   }
 
@@ -167,12 +163,13 @@ export class Driver {
     const { stream, store, sources, options, outputs, executor, log, world, guarantee } = this.#job
     const signal = this.#aborting.signal
     const state = await store.read(stream, { signal })
-    for (const position of state.offsets) this.#committed.set(partitionKey(position), position)
+    const positions = new Positions(this.#job, lease, this.#planner, this.#bus, signal)
+    positions.load(state.offsets)
     this.#lastBatchId = state.lastBatchId
 
-    const onOutage = (error: TidemarkError) => this.#tellOutage(error)
+    const onOutage = (error: TidemarkError) => this.#health.outage(error)
     const committer = new Committer(store, lease, this.#job, world, { forMs: options.retryForMs, signal, onRetry: onOutage })
-    rememberTopics(sources, this.#committed)
+    rememberTopics(sources, positions.committed)
     await this.#planner.look({ signal: this.#stopSignal })
     if (state.pending !== undefined) checkReplay(this.#job, this.#planner, state.pending)
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
@@ -195,21 +192,19 @@ export class Driver {
     })
     this.#ready.resolve()
     const last = state.pending ?? (await this.#lastBatch())
-    this.#tellJobChange(last)
+    this.#tellJobChange(last, positions)
     if (last !== undefined) this.#planner.weights.restore(readFacts(last))
     this.#stopSignal.throwIfAborted()
-    if (state.pending !== undefined) await this.#runBatch(lease, runner, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
+    if (state.pending !== undefined) await this.#runBatch(runner, positions, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
 
     // Batch times grow, whatever the clock says.
     const scheduler = new Scheduler(world.clock, options.batchIntervalMs, last?.batchTime)
     // Planned once at least: a log that is gone or shorter than what is committed reaches any bound, and its loss would not be told.
-    while (!this.#hasPlanned || !this.#planner.isDone(this.#committed)) {
+    for (let hasPlanned = false; !hasPlanned || !this.#planner.isDone(positions.committed); hasPlanned = true) {
       await this.#gate.pass(this.#stopSignal)
       const waitedMs = await scheduler.nextTick(this.#stopSignal)
-      const { ranges, lag, stalled, heldBackMs } = await this.#plan(lease)
-      this.#stalled = stalled
-      if (stalled === undefined) this.#tellGreen()
-      else this.#tellRed(stalled)
+      const { ranges, lag, stalled, heldBackMs } = await this.#plan(positions)
+      this.#health.stall(stalled)
       // Paused while it waited or planned: what was planned is planned anew later.
       if (!this.#gate.isOpen) continue
       if (heldBackMs !== undefined) {
@@ -219,13 +214,13 @@ export class Driver {
         continue
       }
       if (ranges.length === 0) {
-        if (this.#planner.isDone(this.#committed)) return
-        await this.#outlast(() => this.#waiter.wait(this.#committed, this.#stopSignal))
+        if (this.#planner.isDone(positions.committed)) return
+        await this.#outlast(() => this.#waiter.wait(positions.committed, this.#stopSignal))
         scheduler.skipMissed()
         continue
       }
       const batch = this.#newBatch(lease, ranges, scheduler.batchTime())
-      await this.#runBatch(lease, runner, batch, { isReplay: false, waitedMs, lag })
+      await this.#runBatch(runner, positions, batch, { isReplay: false, waitedMs, lag })
     }
   }
 
@@ -238,96 +233,31 @@ export class Driver {
     return undefined
   }
 
-  #tellJobChange(last: Batch | undefined): void {
+  #tellJobChange(last: Batch | undefined, { committed }: Positions): void {
     const { outputs, hash } = this.#job
-    const unnamedTopics = this.#planner.unnamedTopics(this.#committed)
-    const addedTopics = this.#planner.addedTopics(this.#committed)
+    const unnamedTopics = this.#planner.unnamedTopics(committed)
+    const addedTopics = this.#planner.addedTopics(committed)
     const now = { outputs: [...outputs.keys()], hash, addedTopics, unnamedTopics }
     const message = describeJobChange(last && readFacts(last), now)
     if (message !== undefined) this.#bus.emit({ type: 'jobChanged', message })
   }
 
   /** Looks at the sources, gives every new partition a durable starting point, and plans. */
-  async #plan(lease: Lease): Promise<ReturnType<Planner['plan']>> {
+  async #plan(positions: Positions): Promise<ReturnType<Planner['plan']>> {
     const looked = new AbortController()
     this.#job.world.clock.sleep(SLOW_LOOK_MS, looked.signal).then(
-      () => this.#tellRed(SLOW_LOOK),
+      () => this.#health.bad(SLOW_LOOK),
       () => {},
     )
     try {
       return await this.#outlast(async () => {
         await this.#waiter.look(this.#stopSignal)
-        await this.#startPartitions(lease)
-        await this.#passLosses(lease, this.#stopSignal)
-        this.#hasPlanned = true
-        return this.#planner.plan(this.#committed, this.#rate)
+        await positions.settle({ signal: this.#stopSignal })
+        return this.#planner.plan(positions.committed, this.#rate)
       })
     } finally {
       looked.abort()
     }
-  }
-
-  /**
-   * Writes starting points before anything is read. Otherwise: `latest`, a partition that stays idle, a restart, and what was written in
-   * between is skipped.
-   */
-  async #startPartitions(lease: Lease): Promise<void> {
-    const fresh = this.#planner.withoutOffset(this.#committed)
-    if (fresh.size === 0) return
-    const topics = new Set(Array.from(this.#committed.values(), position => position.topic))
-    const points: PartitionOffset[] = []
-    for (const [source, partitions] of fresh) {
-      const known = { topics, hasStarted: this.#planner.hasStarted(source, topics), isRunning: this.#hasPlanned }
-      points.push(...(await resolveStartingPoints(source, partitions, known, { signal: this.#stopSignal })))
-    }
-    if (points.length === 0) return
-    await this.#move(lease, 'start', points)
-    this.#bus.emit({ type: 'partitionsStarted', offsets: points })
-  }
-
-  /**
-   * Records that are gone: stops, or where the policy says so writes into the store where each partition goes on, before anything is planned
-   * from there, so that `begin` never sees a gap.
-   *
-   * `told` is what tasks have met and told of already. @throws DataLossError of the first loss that is not to be skipped
-   */
-  async #passLosses(lease: Lease, signal: AbortSignal, told: readonly TaskLoss[] = []): Promise<void> {
-    const losses = await this.#planner.findLosses(this.#committed, { signal })
-    for (const { error } of losses) if (this.#job.options.onDataLoss[error.lossCause] === 'fail') throw error
-    for (const loss of losses) {
-      const { lossCause: cause, message, resumeAt } = loss.error
-      await this.#move(lease, cause, 'resume' in loss ? [loss.resume] : [], 'forget' in loss ? [loss.forget] : [])
-      this.#planner.passLoss(loss)
-      const missing = untold(loss.error, told)
-      if (missing === undefined) continue
-      this.#bus.emit({ type: 'dataLoss', cause, message, missing, ...(resumeAt !== undefined && { resumeAt }) })
-    }
-  }
-
-  /**
-   * Moves partitions of which a task met lost records: the batch is committed as it was planned, and only now may they go elsewhere. Also where
-   * none has to move, the history has what was lost.
-   */
-  async #settleLosses(lease: Lease, losses: readonly TaskLoss[]): Promise<void> {
-    const signal = this.#aborting.signal
-    await this.#outlast(async () => {
-      this.#planner.expectLosses()
-      await this.#planner.look({ signal })
-      await this.#passLosses(lease, signal, losses)
-    }, signal)
-    const passed = new Map<string, PartitionOffset>()
-    for (const { cause, missing, resumeAt = 0 } of losses) {
-      const key = missing[0] === undefined ? '' : partitionKey(missing[0])
-      const position = this.#committed.get(key)
-      if (cause === 'retention' && position !== undefined && resumeAt <= position.offset) passed.set(key, position)
-    }
-    if (passed.size > 0) await this.#outlast(() => this.#move(lease, 'retention', [...passed.values()]), signal)
-  }
-
-  async #move(lease: Lease, reason: string, offsets: readonly PartitionOffset[], forget: readonly TopicPartition[] = []): Promise<void> {
-    await this.#job.store.reset(lease, offsets, { reason, forget, signal: this.#aborting.signal })
-    for (const at of forget) this.#committed.delete(partitionKey(at))
-    for (const position of offsets) this.#committed.set(partitionKey(position), position)
   }
 
   #newBatch(lease: Lease, ranges: readonly OffsetRange[], batchTime: number): Batch {
@@ -342,24 +272,15 @@ export class Driver {
     return { id: this.#lastBatchId + 1, batchTime, epoch: lease.epoch, ranges, facts }
   }
 
-  async #runBatch(lease: Lease, runner: BatchRunner, batch: Batch, about: BatchRun): Promise<void> {
+  async #runBatch(runner: BatchRunner, positions: Positions, batch: Batch, about: BatchRun): Promise<void> {
     const { info, losses, read } = await runner.run(batch, about)
-    for (const { topic, partition, untilOffset, topicId, leaderEpoch } of batch.ranges) {
-      const position = {
-        topic,
-        partition,
-        offset: untilOffset,
-        ...(topicId !== undefined && { topicId }),
-        ...(leaderEpoch !== undefined && { leaderEpoch }),
-      }
-      this.#committed.set(partitionKey(position), position)
-    }
-    if (losses.length > 0) await this.#settleLosses(lease, losses)
+    positions.advance(batch)
+    if (losses.length > 0) await this.#outlast(() => positions.passTaskLosses(losses), this.#aborting.signal)
     this.#lastBatchId = batch.id
     this.#batches += 1
     this.#records += info.numRecords ?? 0
     this.#planner.weights.learn(read)
-    this.#tellGreen()
+    this.#health.good()
     const { processingDelay: processingDelayMs = 0, schedulingDelay: schedulingDelayMs = 0, numRecords: records = 0 } = info
     // By the clock that only grows: after the wall clock jumped back, no batch would be later than the last for as long.
     const time = this.#job.world.clock.monotonic()
@@ -371,37 +292,15 @@ export class Driver {
     const options = {
       forMs: this.#job.options.retryForMs,
       signal,
-      onRetry: (error: TidemarkError) => this.#tellOutage(error),
+      onRetry: (error: TidemarkError) => this.#health.outage(error),
     }
     try {
       const result = await retrying(this.#job.world, options, call)
-      this.#tellGreen()
+      this.#health.good()
       return result
     } catch (error) {
       signal.throwIfAborted()
       throw error
     }
-  }
-
-  #tellOutage(error: TidemarkError): void {
-    this.#bus.emit({ type: 'error', error, fatal: false })
-    this.#tellRed(error.message)
-  }
-
-  #tellRed(reason: string): void {
-    if (this.#isRed) return
-    this.#isRed = true
-    this.#bus.emit({ type: 'health', status: 'red', reason })
-  }
-
-  #tellGreen(): void {
-    if (!this.#isRed || this.#stalled !== undefined) return
-    this.#isRed = false
-    this.#bus.emit({ type: 'health', status: 'green' })
-  }
-
-  #tellTrouble(error: unknown): void {
-    const told = isTidemarkError(error) ? error : new TidemarkError('CONNECTION', String(error), { cause: error })
-    this.#bus.emit({ type: 'error', error: told, fatal: false })
   }
 }

@@ -18,17 +18,17 @@ export type PartitionRate = number | ((partition: TopicPartition) => number)
 export type LimitOptions = {
   /** Spark's `maxOffsetsPerTrigger`, shared among partitions by lag. @default 500_000 */
   readonly maxRecordsPerBatch?: number
-  /** Bytes a batch, as fetched, by what offsets weighed in the batches before. @default 256 MiB */
+  /** Bytes a batch, as fetched, by what each partition's offsets weighed in the batches before; a stream's first batch is not weighed. @default 256 MiB */
   readonly maxBytesPerBatch?: number
   /** Spark's `minOffsetsPerTrigger`: a batch of fewer waits for more. @default 1 */
   readonly minRecordsPerBatch?: number
   /** Spark's `maxTriggerDelay`: how long a batch waits for `minRecordsPerBatch`, ms. @default 900_000 */
   readonly maxBatchDelayMs?: number
-  /** Spark's `spark.streaming.kafka.maxRatePerPartition`, records a second. @default unlimited */
+  /** Spark's `spark.streaming.kafka.maxRatePerPartition`, records a second; kept without an interval too. @default unlimited */
   readonly maxRatePerPartition?: PartitionRate
   /** Spark's `spark.streaming.kafka.minRatePerPartition`: records a batch that each lagging partition gets at least. @default 1 */
   readonly minRatePerPartition?: PartitionRate
-  /** Records a second until back-pressure has an estimate. @default none */
+  /** Records a second, over all partitions, until back-pressure has an estimate; only with `backpressure`. @default none */
   readonly initialRate?: number
   /** Splits large ranges until a batch has about this many tasks (Spark's `minPartitions`). @default one a partition */
   readonly minTasks?: number

@@ -11,6 +11,8 @@ import { createTopic, kafkaCluster, sendMessages, uniqueName } from '../support/
 
 const RECORDS = 300
 const command = fileURLToPath(new URL('../src/cli/tidemark-child.ts', import.meta.url))
+/** Linux' own way to see other disks than the rest of the system does. */
+const UNSHARE = 'unshare'
 let topic: string
 
 beforeAll(async () => {
@@ -43,7 +45,7 @@ export default stream({ name: 'disks', batchIntervalMs: 0, limits: { maxRecordsP
 /** Whether this system lets a process see a file system of its own. Only Linux does, and some containers do not. */
 function canMount(): boolean {
   try {
-    execFileSync('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /tmp'], { stdio: 'ignore' })
+    execFileSync(UNSHARE, ['--user', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /tmp'], { stdio: 'ignore' })
     return true
   } catch {
     return false
@@ -58,7 +60,7 @@ async function runOn(folder: 'out' | 'store', mountOptions: string): Promise<{ c
   const node = [process.execPath, '--conditions=tidemark-source', command, ...tidemarkArgs]
   const args = ['--user', '--map-root-user', '--mount', 'sh', '-c', mount, 'sh', ...node]
   return new Promise(resolve => {
-    execFile('unshare', args, { cwd, env: { ...process.env, NO_COLOR: '1', NODE_NO_WARNINGS: '1' } }, (error, _stdout, stderr) => {
+    execFile(UNSHARE, args, { cwd, env: { ...process.env, NO_COLOR: '1', NODE_NO_WARNINGS: '1' } }, (error, _stdout, stderr) => {
       const said = stderr.split('\n').filter(line => line !== '' && !line.startsWith('{'))
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, said: said.join('\n'), stderr })
     })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { comparePartitions, type OffsetRange, type PartitionOffset, partitionKey } from '../../src/core/values.ts'
 import { planBatch } from '../../src/driver/plan-batch.ts'
+import { ByteShares } from '../../src/driver/share-bytes.ts'
 import { splitRanges } from '../../src/driver/split-ranges.ts'
 
 type Log = PartitionOffset & { readonly end: number }
@@ -139,3 +140,44 @@ function join(slices: readonly OffsetRange[]): OffsetRange[] {
   }
   return joined
 }
+
+describe('a limit of bytes', () => {
+  const heavy = fc.uniqueArray(
+    fc.record({ partition: fc.nat(40), lag: fc.integer({ min: 1, max: 5_000 }), weight: fc.integer({ min: 1, max: 2_000_000 }) }),
+    {
+      selector: ({ partition }) => partition,
+      minLength: 1,
+      maxLength: 20,
+    },
+  )
+
+  test('is exceeded by one record at the most, every batch goes on, and no partition waits for ever', () => {
+    fc.assert(
+      fc.property(heavy, fc.integer({ min: 1, max: 50_000_000 }), (partitions, maxBytes) => {
+        const shares = new ByteShares()
+        const weights = new Map(partitions.map(({ partition, weight }) => [partition, weight]))
+        const weightOf = ({ partition }: { partition: number }) => weights.get(partition)
+        const heaviest = Math.max(...weights.values())
+        const ranges = partitions
+          .map(({ partition, lag }) => ({ topic: 't', partition, fromOffset: 7, untilOffset: 7 + lag }))
+          .sort(comparePartitions)
+        const served = new Set<number>()
+        // Lags that stay as they are: whoever is not served now must be by its turn.
+        for (let batch = 0; batch < partitions.length; batch++) {
+          const kept = shares.limit(ranges, weightOf, maxBytes)
+          expect(kept.length).toBeGreaterThan(0)
+          expect(kept).toEqual([...kept].sort(comparePartitions))
+          for (const range of kept) {
+            const whole = ranges.find(other => other.partition === range.partition)
+            expect(range.fromOffset).toBe(7)
+            expect(range.untilOffset).toBeGreaterThan(7)
+            expect(range.untilOffset).toBeLessThanOrEqual(whole?.untilOffset ?? 0)
+            served.add(range.partition)
+          }
+          expect(sum(kept.map(range => sizeOf(range) * (weightOf(range) ?? 0)))).toBeLessThanOrEqual(maxBytes + heaviest)
+        }
+        expect(served.size).toBe(partitions.length)
+      }),
+    )
+  })
+})
