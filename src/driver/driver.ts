@@ -37,6 +37,9 @@ export type DriveOptions = {
   readonly steal?: boolean
 }
 
+/** The owners of all runs of this process, to tell a rival from another job of the same name beside it. */
+const OWNERS_HERE = new Set<string>()
+
 /** What a run did. */
 export type RunSummary = { readonly reason: 'done' | 'stopped'; readonly batches: number; readonly records: number }
 
@@ -106,6 +109,8 @@ export class Driver {
 
   async #run(): Promise<RunSummary> {
     const { store, sources, outputs } = this.#job
+    const { owner } = this.#job.options
+    OWNERS_HERE.add(owner)
     const resources = [store, ...sources.map(({ source }) => source), ...[...outputs.values()].map(({ sink }) => sink)]
     for (const resource of resources) retain(resource)
     let keeper: LeaseKeeper | undefined
@@ -136,6 +141,7 @@ export class Driver {
         this.#health.trouble(error)
       }
     }
+    OWNERS_HERE.delete(owner)
     if (failure !== undefined) {
       if (isTidemarkError(failure)) this.#bus.emit({ type: 'error', error: failure, fatal: true })
       this.#bus.emit({ type: 'streamStopped', reason: 'failed', error: failure })
@@ -152,7 +158,7 @@ export class Driver {
     return acquireLease(store, request, world, {
       signal: this.#stopSignal,
       onHeld: error => {
-        this.#bus.emit({ type: 'standingBy', reason: error.message })
+        this.#bus.emit({ type: 'standingBy', reason: explainHolder(error, stream) })
         this.#ready.resolve()
       },
       onTrouble: error => this.#health.trouble(error),
@@ -303,4 +309,11 @@ export class Driver {
       throw error
     }
   }
+}
+
+/** Another driver is why a stream stands by; a second job of its name in the same process is a mistake, and would stand by for ever. */
+function explainHolder(error: Error, stream: string): string {
+  const holder = isTidemarkError(error) ? error.details.owner : undefined
+  if (typeof holder !== 'string' || !OWNERS_HERE.has(holder)) return error.message
+  return `${error.message} It runs in this very process: two jobs may be named ${stream}, and a name is one stream.`
 }

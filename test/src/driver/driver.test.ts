@@ -299,7 +299,8 @@ describe('two drivers of one stream', () => {
     const first = await declare(here, { leaseTtlMs: 400 }).start()
     const events: StreamEvent[] = []
     const second = await declare({ ...here, events }, { leaseTtlMs: 400 }).start()
-    await seen(events, event => event.type === 'standingBy')
+    const standingBy = await seen(events, event => event.type === 'standingBy')
+    expect(standingBy).toMatchObject({ reason: expect.stringContaining('It runs in this very process: two jobs may be named orders') })
     await seen(here.events, event => event.type === 'batchCompleted')
     expect(events.some(event => event.type === 'streamStarted')).toBe(false)
     await first.stop()
