@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Kafka, type KafkaConfig, logLevel, type Message, type Transaction } from 'kafkajs'
 import { inject } from 'vitest'
+import { kafkaSource } from '../../connectors/kafka/index.ts'
 import { ConfigError } from '../../src/core/errors.ts'
 import { askMetadata } from './cluster/ask-metadata.ts'
 import type { KafkaAddress } from './cluster/kafka-cluster.ts'
@@ -46,7 +47,7 @@ export function uniqueName(about = 'test'): string {
   return `${about}-${randomUUID().slice(0, 13)}`
 }
 
-/** Creates a topic and waits until every broker knows its leaders. Gives its name. */
+/** Creates a topic and waits until every broker knows its leaders and they take records. Gives its name. */
 export async function createTopic(
   name: string = uniqueName(),
   { partitions = 1, replicas = 1, assignment, config = {} }: TopicOptions = {},
@@ -82,6 +83,10 @@ export async function createTopic(
       return known.length === count && known.every(partition => partition.errorCode === 0 && partition.leader >= 0)
     })
   })
+  // A leader that is announced may still refuse for a moment, and kafkajs then sends all of a request's partitions again, also those that
+  // were written. One that gives offsets takes records.
+  await using source = kafkaSource({ kafka: { brokers: kafka.brokers }, topics: [name] })
+  await source.latestOffsets()
   return name
 }
 
