@@ -93,6 +93,9 @@ export async function createTopic(
 /** A codec by Kafka's number for it; the values of kafkajs' `CompressionTypes`. */
 export const CODEC = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 
+/** How long a broker may take to write, ms. */
+const PRODUCE_TIMEOUT_MS = 120_000
+
 /** How {@link sendMessages} sends. */
 export type SendOptions = {
   /** @default 'none' */
@@ -106,7 +109,8 @@ export async function sendMessages(
   messages: Message[],
   { codec = 'none', kafka = kafkaCluster() }: SendOptions = {},
 ): Promise<void> {
-  const producer = kafkaClient(kafka).producer({ allowAutoTopicCreation: false })
+  // The first write to a thousand partitions takes longer than kafkajs waits, and then it would send it again.
+  const producer = kafkaClient(kafka, { requestTimeout: PRODUCE_TIMEOUT_MS }).producer({ allowAutoTopicCreation: false })
   await producer.connect()
   try {
     await producer.send({ topic, messages, compression: CODEC[codec] })
