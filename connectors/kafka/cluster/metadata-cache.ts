@@ -1,4 +1,5 @@
 import { ConfigError, isRetryable } from '../../../src/core/errors.ts'
+import { untilAborted } from '../../../src/util/until-aborted.ts'
 import type { FetchPartition, NodeEndpoint } from '../protocol/fetch.ts'
 import type { MetadataResponse } from '../protocol/metadata.ts'
 import type { BrokerAddress } from '../transport/kafka-transport.ts'
@@ -76,14 +77,7 @@ export class MetadataCache {
     this.#refreshing ??= this.#fetchComplete().finally(() => {
       this.#refreshing = undefined
     })
-    const aborted = Promise.withResolvers<never>()
-    const abort = () => aborted.reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      return await Promise.race([this.#refreshing, aborted.promise])
-    } finally {
-      signal.removeEventListener('abort', abort)
-    }
+    return untilAborted(this.#refreshing, signal)
   }
 
   /** Topics that were there once, by somebody else's word: where they are missing they were deleted, and their names were never wrong. */

@@ -3,11 +3,12 @@ import type { Isolation } from '../../../src/core/source.ts'
 import { type OffsetRange, showPartition, showRange } from '../../../src/core/values.ts'
 import { backOff } from '../cluster/back-off.ts'
 import type { BrokerClient } from '../cluster/broker-client.ts'
-import { FETCH_CALL, LEADER_EPOCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
+import { LEADER_EPOCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
 import { errorOfCode, reactionTo, showErrorCode } from '../cluster/kafka-errors.ts'
 import { listOffsets } from '../cluster/list-offsets.ts'
 import type { Leader, TopicView } from '../cluster/metadata-cache.ts'
-import { FETCH_BY_TOPIC_ID, type FetchPartition, type FetchResponse } from '../protocol/fetch.ts'
+import { sendFetch } from '../cluster/send-fetch.ts'
+import type { FetchPartition, FetchResponse } from '../protocol/fetch.ts'
 import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
 import { type BrokerAddress, showAddress } from '../transport/kafka-transport.ts'
 import type { Session } from './session.ts'
@@ -178,12 +179,7 @@ export class PartitionFetcher {
     } as const
     this.#isFetching = true
     try {
-      const maxVersion = topicView.topicId === undefined ? { maxVersion: FETCH_BY_TOPIC_ID - 1 } : {}
-      const response = await client.call(FETCH_CALL, request, {
-        timeoutMs: MAX_WAIT_MS + REQUEST_TIMEOUT_MS,
-        signal: this.#signal,
-        ...maxVersion,
-      })
+      const response = await sendFetch(client, request, { timeoutMs: MAX_WAIT_MS + REQUEST_TIMEOUT_MS, signal: this.#signal })
       if (response.errorCode !== 0) return `the broker answered ${showErrorCode(response.errorCode)}`
       const answer = response.responses[0]?.partitions[0]
       return answer === undefined ? 'the broker left the partition out of its answer' : { partition: answer, response }

@@ -1,10 +1,12 @@
 import { ConnectionError, isRetryable } from '../../../src/core/errors.ts'
 import type { Isolation } from '../../../src/core/source.ts'
 import type { PartitionOffset } from '../../../src/core/values.ts'
-import { FETCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
+import { untilAborted } from '../../../src/util/until-aborted.ts'
+import { REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
 import type { Cluster } from '../cluster/list-offsets.ts'
 import type { ClusterView } from '../cluster/metadata-cache.ts'
-import { FETCH_BY_TOPIC_ID, type FetchResponse } from '../protocol/fetch.ts'
+import { sendFetch } from '../cluster/send-fetch.ts'
+import type { FetchResponse } from '../protocol/fetch.ts'
 
 /** How long a broker holds a fetch back while there is nothing, ms: how often an idle stream asks. */
 const MAX_WAIT_MS = 5_000
@@ -38,14 +40,7 @@ export class RecordWatch {
       this.#cluster.metadata.markStale()
       return []
     }
-    const aborted = Promise.withResolvers<never>()
-    const abort = () => aborted.reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      return await Promise.race([...waits, aborted.promise])
-    } finally {
-      signal.removeEventListener('abort', abort)
-    }
+    return untilAborted(Promise.race(waits), signal)
   }
 
   close(): void {
@@ -81,10 +76,9 @@ export class RecordWatch {
     }))
     const isolationLevel = this.#isolation === 'read_committed' ? 1 : 0
     const request = { maxWaitMs: MAX_WAIT_MS, minBytes: 1, maxBytes: 1, isolationLevel, topics, rackId: '' } as const
-    const maxVersion = topics.some(({ topicId }) => topicId === undefined) ? { maxVersion: FETCH_BY_TOPIC_ID - 1 } : {}
     try {
       const response = await pool.with(view.brokers.get(leaderId), signal, client =>
-        client.call(FETCH_CALL, request, { timeoutMs: MAX_WAIT_MS + REQUEST_TIMEOUT_MS, signal, ...maxVersion }),
+        sendFetch(client, request, { timeoutMs: MAX_WAIT_MS + REQUEST_TIMEOUT_MS, signal }),
       )
       return this.#news(view, from, response)
     } catch (error) {

@@ -1,9 +1,11 @@
 import type { Isolation } from '../../../src/core/source.ts'
 import { type OffsetRange, partitionKey } from '../../../src/core/values.ts'
-import { FETCH_CALL, REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
+import { untilAborted } from '../../../src/util/until-aborted.ts'
+import { REQUEST_TIMEOUT_MS } from '../cluster/calls.ts'
 import type { Cluster } from '../cluster/list-offsets.ts'
 import type { ClusterView } from '../cluster/metadata-cache.ts'
-import { FETCH_BY_TOPIC_ID, type FetchPartition, type FetchResponse } from '../protocol/fetch.ts'
+import { sendFetch } from '../cluster/send-fetch.ts'
+import type { FetchPartition, FetchResponse } from '../protocol/fetch.ts'
 import { scanBatches } from '../record-batch/scan-batches.ts'
 import type { ByteBudget } from './byte-budget.ts'
 import type { FetchSizes } from './fetch-sizes.ts'
@@ -189,9 +191,8 @@ export class SharedFetches {
     const maxBytes = all.reduce((sum, { bytes }) => sum + bytes, 0)
     const isolationLevel = isolation === 'read_committed' ? 1 : 0
     const request = { maxWaitMs: 0, minBytes: 0, maxBytes, isolationLevel, topics, rackId: '' } as const
-    const maxVersion = topics.some(({ topicId }) => topicId === undefined) ? { maxVersion: FETCH_BY_TOPIC_ID - 1 } : {}
     return this.#session.pool.with(view.brokers.get(leaderId), signal, client =>
-      client.call(FETCH_CALL, request, { timeoutMs: REQUEST_TIMEOUT_MS, signal, ...maxVersion }),
+      sendFetch(client, request, { timeoutMs: REQUEST_TIMEOUT_MS, signal }),
     )
   }
 
@@ -246,16 +247,4 @@ function leaderOf(view: ClusterView, range: OffsetRange): number {
   if (range.topicId !== undefined && topic?.topicId !== undefined && range.topicId !== topic.topicId) return UNKNOWN
   if (range.leaderEpoch !== undefined && leader.leaderEpoch !== range.leaderEpoch) return UNKNOWN
   return leader.leaderId
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
 }
