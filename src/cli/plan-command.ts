@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Batch, OffsetRange } from '../core/values.ts'
+import { type Batch, countOffsets, type OffsetRange } from '../core/values.ts'
 import { printJson, printTable, showNumber } from './print.ts'
 import { type InspectOptions, withInspection } from './with-inspection.ts'
 
@@ -48,5 +48,5 @@ function printRanges(ranges: readonly OffsetRange[]): void {
 }
 
 function count(ranges: readonly OffsetRange[]): number {
-  return ranges.reduce((sum, range) => sum + range.untilOffset - range.fromOffset, 0)
+  return ranges.reduce((sum, range) => sum + countOffsets(range), 0)
 }

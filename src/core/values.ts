@@ -66,6 +66,11 @@ export function comparePartitions(a: TopicPartition, b: TopicPartition): number 
   return a.partition - b.partition
 }
 
+/** How many offsets a range has; the records in it may be fewer. */
+export function countOffsets({ fromOffset, untilOffset }: OffsetRange): number {
+  return untilOffset - fromOffset
+}
+
 /** Whether two ranges cover the same offsets of the same partition. `topicId` and `leaderEpoch` do not count. */
 export function sameRange(a: OffsetRange, b: OffsetRange): boolean {
   return a.topic === b.topic && a.partition === b.partition && a.fromOffset === b.fromOffset && a.untilOffset === b.untilOffset

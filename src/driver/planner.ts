@@ -1,7 +1,7 @@
 import { ConfigError, JobError } from '../core/errors.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { CallOptions } from '../core/source.ts'
-import { comparePartitions, type OffsetRange, type PartitionOffset, partitionKey, showPartition } from '../core/values.ts'
+import { comparePartitions, countOffsets, type OffsetRange, type PartitionOffset, partitionKey, showPartition } from '../core/values.ts'
 import type { BatchFacts } from './batch-facts.ts'
 import type { JobSource, Limits, Until, World } from './driver-job.ts'
 import { type Loss, LossFinder, type Sight } from './loss-finder.ts'
@@ -238,7 +238,7 @@ export class Planner {
       ...(minTasks !== undefined && { minTasks }),
       ...(maxRecordsPerTask !== undefined && { maxRecordsPerTask }),
     })
-    for (const range of ranges) lag -= range.untilOffset - range.fromOffset
+    for (const range of ranges) lag -= countOffsets(range)
     if (ranges.length > 0) {
       this.#lastBatchAt = this.#world.clock.monotonic()
       this.#pacer?.spend(weighed)

@@ -1,4 +1,4 @@
-import { comparePartitions, type OffsetRange, type TopicPartition } from '../core/values.ts'
+import { comparePartitions, countOffsets, type OffsetRange, type TopicPartition } from '../core/values.ts'
 
 /**
  * Holds a batch to a number of bytes, by what its ranges' offsets are expected to weigh: all ranges are shortened by the same factor, as
@@ -11,7 +11,7 @@ export class ByteShares {
   /** `ranges` one a partition, sorted; `weightOf` in bytes an offset, undefined where nobody knows. */
   limit(ranges: readonly OffsetRange[], weightOf: (at: TopicPartition) => number | undefined, maxBytes: number): OffsetRange[] {
     let total = 0
-    for (const range of ranges) total += size(range) * (weightOf(range) ?? 0)
+    for (const range of ranges) total += countOffsets(range) * (weightOf(range) ?? 0)
     if (total <= maxBytes) return [...ranges]
 
     const factor = maxBytes / total
@@ -20,11 +20,11 @@ export class ByteShares {
     let bytesOfSmall = 0
     for (const range of ranges) {
       const weight = weightOf(range) ?? 0
-      const records = weight === 0 ? size(range) : Math.floor(size(range) * factor)
+      const records = weight === 0 ? countOffsets(range) : Math.floor(countOffsets(range) * factor)
       if (records >= 1) kept.push({ ...range, untilOffset: range.fromOffset + records })
       else {
         small.push(range)
-        bytesOfSmall += size(range) * factor * weight
+        bytesOfSmall += countOffsets(range) * factor * weight
       }
     }
     kept.push(...this.#takeTurns(small, weightOf, Math.round(bytesOfSmall)))
@@ -46,8 +46,4 @@ export class ByteShares {
     }
     return taken
   }
-}
-
-function size(range: OffsetRange): number {
-  return range.untilOffset - range.fromOffset
 }

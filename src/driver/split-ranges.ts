@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ConfigError } from '../core/errors.ts'
-import { type OffsetRange, showPartition } from '../core/values.ts'
+import { countOffsets, type OffsetRange, showPartition } from '../core/values.ts'
 import { parseOptions } from '../util/parse-options.ts'
 
 /** How a batch's ranges become tasks. */
@@ -27,7 +27,7 @@ export function splitRanges(ranges: readonly OffsetRange[], options: SplitOption
   const { minTasks, maxRecordsPerTask } = parseOptions(settings, options, 'splitRanges')
   const pieces: OffsetRange[] = []
   for (const range of ranges) {
-    if (hasRecords(range)) cutInto(pieces, range, maxRecordsPerTask === undefined ? 1 : size(range) / maxRecordsPerTask)
+    if (hasRecords(range)) cutInto(pieces, range, maxRecordsPerTask === undefined ? 1 : countOffsets(range) / maxRecordsPerTask)
   }
   if (minTasks === undefined || pieces.length >= minTasks) return pieces
   return spread(pieces, minTasks)
@@ -59,7 +59,7 @@ function partitionsOf(ranges: readonly OffsetRange[]): Map<string, Set<number>> 
 }
 
 function partsOf(range: OffsetRange, total: number, tasks: number): number {
-  return Math.max(Math.round((size(range) / total) * tasks), 1)
+  return Math.max(Math.round((countOffsets(range) / total) * tasks), 1)
 }
 
 /** Adds `parts` (rounded up) slices that differ by at most one record, the longer ones last; fewer where there are fewer records. */
@@ -77,12 +77,8 @@ function cutInto(slices: OffsetRange[], range: OffsetRange, parts: number): void
   }
 }
 
-function size(range: OffsetRange): number {
-  return range.untilOffset - range.fromOffset
-}
-
 function totalSize(ranges: readonly OffsetRange[]): number {
-  return ranges.reduce((sum, range) => sum + size(range), 0)
+  return ranges.reduce((sum, range) => sum + countOffsets(range), 0)
 }
 
 function hasRecords(range: OffsetRange): boolean {
