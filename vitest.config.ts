@@ -4,6 +4,15 @@ import { defineConfig } from 'vitest/config'
 const resolve = { conditions: ['tidemark-source', 'node', 'import', 'default'] }
 const ssr = { resolve }
 
+/** Tests that need Postgres, Redis or ZooKeeper. */
+const WITH_SERVICES = ['test/offsets/{postgres,redis,zookeeper}/**/*.test.ts', 'test/connectors/{postgres,redis}/**/*.test.ts']
+/** Tests that need Kafka, some of them all four. */
+const WITH_KAFKA = [
+  'test/{integration,crash,package}/**/*.test.ts',
+  'test/offsets/kafka/**/*.test.ts',
+  'test/connectors/kafka/{sink,also-commit}/**/*.test.ts',
+]
+
 export default defineConfig({
   test: {
     projects: [
@@ -13,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{src,connectors,offsets,scripts,property,architecture,types,formats,docs}/**/*.test.ts'],
+          exclude: [...WITH_SERVICES, ...WITH_KAFKA],
           pool: 'forks',
           testTimeout: 30_000,
         },
@@ -21,9 +31,22 @@ export default defineConfig({
         resolve,
         ssr,
         test: {
+          name: 'services',
+          include: WITH_SERVICES,
+          globalSetup: ['test/support/services-global-setup.ts'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        resolve,
+        ssr,
+        test: {
           name: 'kafka',
-          include: ['test/{integration,crash,package}/**/*.test.ts'],
-          globalSetup: ['test/support/kafka-global-setup.ts'],
+          include: WITH_KAFKA,
+          globalSetup: ['test/support/kafka-global-setup.ts', 'test/support/services-global-setup.ts'],
           pool: 'forks',
           maxWorkers: 2,
           testTimeout: 120_000,

@@ -28,6 +28,13 @@ export type FenceMark = {
   /** The batch whose tasks come next; the same as `lastComplete` where there is none. */
   readonly lastBegun: number
   readonly lastComplete: number
+  /**
+   * At a start: the last committed batch that had tasks for this output, and how many (undefined where the intent does not say). What the
+   * destination must know of, or it was rolled back. Undefined within a run, and where the history has none.
+   */
+  readonly lastWritten?: { readonly batchId: number; readonly tasks: number | undefined }
+  /** A person has looked, and the fence is set to these values, whatever it was (`--adopt`). */
+  readonly adopt?: boolean
 }
 
 /** A batch as an output sees it when all its tasks are in. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../connectors/files/temporary-folder.ts'
-import { waitUntil } from '../support/cluster/wait-until.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, sendMessages, uniqueName } from '../support/kafka.ts'
 import { checkOutcome, readByJava, snapshotOf } from './check-outcome.ts'
 import { startDriver } from './crash-driver.ts'

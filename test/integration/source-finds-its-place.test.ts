@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type KafkaRecord, kafkaSource } from '../../connectors/kafka/index.ts'
 import type { Source } from '../../src/core/source.ts'
-import { waitUntil } from '../support/cluster/wait-until.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { collect } from '../support/collect.ts'
 import { createTopic, kafkaClient, kafkaCluster, sendMessages, sendTransaction, uniqueName } from '../support/kafka.ts'
 

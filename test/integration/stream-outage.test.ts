@@ -6,7 +6,7 @@ import { silentLog } from '../../src/core/log.ts'
 import { stream } from '../../src/index.ts'
 import { askMetadata } from '../support/cluster/ask-metadata.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
-import { waitUntil } from '../support/cluster/wait-until.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, sendMessages, uniqueName } from '../support/kafka.ts'
 import { RequestCounter } from './counting-socket.ts'
 

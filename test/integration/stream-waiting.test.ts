@@ -4,7 +4,7 @@ import { kafkaSource } from '../../connectors/kafka/index.ts'
 import { memoryOffsets } from '../../offsets/memory/index.ts'
 import { silentLog } from '../../src/core/log.ts'
 import { stream } from '../../src/index.ts'
-import { waitUntil } from '../support/cluster/wait-until.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, kafkaClient, kafkaCluster, sendMessages, uniqueName } from '../support/kafka.ts'
 import { RequestCounter } from './counting-socket.ts'
 

@@ -5,7 +5,7 @@ import { kafkaSource } from '../../connectors/kafka/index.ts'
 import { ConfigError } from '../../src/core/errors.ts'
 import { askMetadata } from './cluster/ask-metadata.ts'
 import type { KafkaAddress } from './cluster/kafka-cluster.ts'
-import { waitUntil } from './cluster/wait-until.ts'
+import { waitUntil } from './services/wait-until.ts'
 import './kafkajs-codecs.ts'
 
 /** The Kafka that the integration tests share. Tests that stop brokers start one of their own: `startKafka({ own: true })`. */

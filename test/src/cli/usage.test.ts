@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { temporaryFolder } from '../../connectors/files/temporary-folder.ts'
-import { findFreePorts } from '../../support/cluster/free-port.ts'
+import { findFreePorts } from '../../support/services/free-port.ts'
 import { TidemarkProcess, tidemark } from './tidemark-process.ts'
 import { writeJob } from './write-job.ts'
 

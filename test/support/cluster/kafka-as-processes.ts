@@ -1,13 +1,13 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../../../src/core/errors.ts'
-import { BrokerProcess } from './broker-process.ts'
+import { findFreePorts } from '../services/free-port.ts'
+import { runProgram, tail } from '../services/run-program.ts'
+import { ServiceProcess } from '../services/service-process.ts'
 import { keytoolCommands } from './certificate.ts'
-import { findFreePorts } from './free-port.ts'
 import type { CompleteKafkaOptions, KafkaCluster, SaslLogin } from './kafka-cluster.ts'
 import { ensureKafkaJars, KAFKA_VERSION } from './kafka-jars.ts'
 import { LOG_TO_CONSOLE, SHORT_RUN } from './run-java.ts'
-import { runProgram, tail } from './run-program.ts'
 import { makeClusterId, makeLogin, scramArguments } from './scram-login.ts'
 import { type BrokerPlace, serverProperties } from './server-properties.ts'
 import { waitForBrokers } from './wait-for-brokers.ts'
@@ -47,7 +47,7 @@ async function startIn(folder: string, jars: string, options: CompleteKafkaOptio
   const layout: Layout = { folder, jars, login, authorizer: options.authorizer, places: await planPlaces(folder, options) }
   const [ca] = await Promise.all([makeCertificate(layout), formatStorage(layout)])
 
-  const running = new Map<number, BrokerProcess>()
+  const running = new Map<number, ServiceProcess>()
   const start = async (indexes: readonly number[]) => {
     for (const index of indexes) running.set(index, startBroker(layout, placeAt(layout, index)))
     await waitForAll(layout, running)
@@ -122,13 +122,13 @@ async function formatStorage({ folder, jars, places, login, authorizer }: Layout
   )
 }
 
-function startBroker({ folder, jars }: Layout, place: BrokerPlace): BrokerProcess {
+function startBroker({ folder, jars }: Layout, place: BrokerPlace): ServiceProcess {
   const java = ['java', ...BROKER_HEAP, ...LOG_TO_CONSOLE, '-cp', jars, 'kafka.Kafka', propertiesPath(folder, place)]
-  return new BrokerProcess(java, { clusterFolder: folder, logPath: brokerLogPath(folder, place) })
+  return new ServiceProcess(java, { folder: folder, logPath: brokerLogPath(folder, place) })
 }
 
 /** Resolves once all running brokers answer and know each other; a broker that ends meanwhile rejects with the end of its log. */
-async function waitForAll(layout: Layout, running: ReadonlyMap<number, BrokerProcess>): Promise<void> {
+async function waitForAll(layout: Layout, running: ReadonlyMap<number, ServiceProcess>): Promise<void> {
   const ready = new AbortController()
   const early = [...running].map(async ([index, broker]) => {
     const code = await broker.exited

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { ConfigError } from '../../../src/core/errors.ts'
-import { cacheFolder } from './cache-folder.ts'
-import { execInContainer } from './container-engine.ts'
+import { cacheFolder } from '../services/cache-folder.ts'
+import { execInContainer } from '../services/container-engine.ts'
+import { runProgram } from '../services/run-program.ts'
 import type { KafkaAddress } from './kafka-cluster.ts'
 import { ensureKafkaJars, KAFKA_VERSION, whyNoJava } from './kafka-jars.ts'
-import { runProgram } from './run-program.ts'
 
 /** The folder of the Java programs that tests and the bench run. */
 export const JAVA_FOLDER = join(import.meta.dirname, '..', 'java')

@@ -1,6 +1,6 @@
 import { tmpdir } from 'node:os'
 import { ConfigError } from '../../../src/core/errors.ts'
-import { findContainerEngine } from './container-engine.ts'
+import { findContainerEngine } from '../services/container-engine.ts'
 import { startAsProcesses } from './kafka-as-processes.ts'
 import { kafkaAtAddress } from './kafka-at-address.ts'
 import type { KafkaCluster, KafkaOptions } from './kafka-cluster.ts'

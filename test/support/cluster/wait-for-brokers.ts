@@ -1,5 +1,5 @@
+import { waitUntil } from '../services/wait-until.ts'
 import { askMetadata } from './ask-metadata.ts'
-import { waitUntil } from './wait-until.ts'
 
 /** Waits until every one of these brokers answers a request, and knows of `count` brokers. */
 export async function waitForBrokers(
