@@ -2,11 +2,12 @@ import { access, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ConflictError } from '../../src/core/errors.ts'
 import { systemRandom } from '../../src/core/random.ts'
-import type { FenceMark, Sink, SinkContext } from '../../src/core/sink.ts'
+import type { FenceMark, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
 import { diskErrorCode, onDisk } from './disk-error.ts'
 import { makeFolder, syncFolder } from './durable-disk.ts'
+import { escapeName } from './escape-name.ts'
 import { attemptEpoch, attemptFile, attemptsFolder, dataFile, partitionFolder } from './layout.ts'
 import { listJsonlFiles } from './list-jsonl-files.ts'
 import { checkClaim, checkEpoch, checkNotFenced, readMarker, writeMarker } from './marker.ts'
@@ -40,6 +41,12 @@ class JsonlSink implements Sink<unknown> {
   readonly name: string
   readonly guarantee = 'idempotent'
   readonly ordering = 'none'
+  readonly rewritten: Rewritten = {
+    addsRows: false,
+    sentence: 'put into a second file beside the first; where two files overlap, the one with the higher batch number counts',
+    inReplay: "put into a directory beside the job's own, with the replay's name behind a ~",
+  }
+  readonly #given: string
   readonly #directory: string
   readonly #durableFolders = new Set<string>()
   /** Stream, output, epoch and owner of the last fence. */
@@ -47,6 +54,7 @@ class JsonlSink implements Sink<unknown> {
 
   constructor(directory: string) {
     this.name = `files:${directory}`
+    this.#given = directory.replace(/(?<=.)[/\\]+$/, '')
     this.#directory = resolve(directory)
   }
 
@@ -101,6 +109,12 @@ class JsonlSink implements Sink<unknown> {
       throw error
     }
     await this.#makeDurable(task)
+  }
+
+  /** A directory beside this one: here the files of another run would have the names of this one's. */
+  forStream(stream: string): Sink<unknown> {
+    const run = stream.slice(stream.lastIndexOf('~') + 1)
+    return new JsonlSink(`${this.#given}~${escapeName(run)}`)
   }
 
   async #makeDurable(task: Task): Promise<void> {

@@ -32,12 +32,7 @@ export type LedgerCount = (batchId: number) => number | Promise<number>
  *
  * Throws `FencedError` for the first, `ConflictError` for the others, each with the way out.
  */
-export async function checkFence(
-  destination: string,
-  row: FenceRow | undefined,
-  mark: FenceMark,
-  countLedger: LedgerCount,
-): Promise<void> {
+export async function checkFence(destination: string, row: FenceRow | undefined, mark: FenceMark, countLedger: LedgerCount): Promise<void> {
   if (mark.adopt === true) return
   if (row !== undefined) checkStore(destination, row, mark)
   const { lastWritten, output, stream } = mark

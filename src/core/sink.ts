@@ -37,6 +37,19 @@ export type FenceMark = {
   readonly adopt?: boolean
 }
 
+/**
+ * What becomes of rows that come a second time under another batch id, after a rewind or in a replay: what a person is told before they agree to it.
+ * Each sentence goes on after "Its rows are …".
+ */
+export type Rewritten = {
+  /** Whether the destination then holds them twice. */
+  readonly addsRows: boolean
+  /** After a rewind, such as `appended a second time`. */
+  readonly sentence: string
+  /** In a replay, which is a stream of its own, where that is something else. @default sentence */
+  readonly inReplay?: string
+}
+
 /** A batch as an output sees it when all its tasks are in. */
 export type CompletedBatch = Batch & { readonly stream: string; readonly output: string }
 
@@ -58,6 +71,8 @@ export interface Sink<in Row> {
   readonly name: string
   readonly guarantee: Guarantee
   readonly ordering: Ordering
+  /** @default derived from the guarantee: an output that is not idempotent is taken to hold its rows twice */
+  readonly rewritten?: Rewritten
   /** On the driver, once a start: makes or checks the ledger, the folder, the rights. */
   prepare?(context: SinkContext): Promise<void>
   /** On each executor, once. */
@@ -71,4 +86,9 @@ export interface Sink<in Row> {
   /** On the driver, when every task of the batch is in and before the store's commit. Idempotent. */
   commitBatch?(batch: CompletedBatch): Promise<void>
   close?(): Promise<void>
+  /**
+   * The same output for a run of the job under another name (a replay), where the destination does not keep streams apart by itself: a directory
+   * beside this one, for example. A sink with a ledger by stream needs none.
+   */
+  forStream?(stream: string): Sink<Row>
 }

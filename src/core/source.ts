@@ -75,6 +75,11 @@ export interface Source<out R> {
   /** What a consumer group of Kafka has committed: for `{ at: 'committed' }`. */
   committedOffsets?(group: string, options?: CallOptions): Promise<PartitionOffset[]>
   /**
+   * Tells Kafka's consumer group how far the stream has committed, so that Kafka's own tools show its lag. Cosmetic: the driver logs what fails, and
+   * nothing is ever read back from there. Present where the source was given a group to keep.
+   */
+  commitToGroup?(offsets: readonly PartitionOffset[], options?: CallOptions): Promise<void>
+  /**
    * Waits until some partition has something beyond `from`, without polling, and says how far those partitions reach now.
    * May resolve empty after a while; the caller asks again.
    */

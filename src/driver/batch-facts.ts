@@ -8,6 +8,8 @@ export type BatchFacts = SavedWeights & {
   readonly v: 1
   /** The names of the outputs the batch's tasks are for. */
   readonly outputs: readonly string[]
+  /** How many tasks each of them has: what its destination must have of the batch once it is committed. Absent in intents of early versions. */
+  readonly tasks?: { readonly [output: string]: number }
   /** By topic, for sources that differ; one for all otherwise. */
   readonly isolation: Isolation | { readonly [topic: string]: Isolation }
   /** The job's hash when the batch was begun. */

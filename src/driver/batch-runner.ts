@@ -162,6 +162,17 @@ export function checkReplay(job: Pick<DriverJob, 'stream' | 'outputs'>, planner:
   )
 }
 
+/** Refuses to run a batch of the history again that has topics which no source of the job names. */
+export function checkTopics(job: Pick<DriverJob, 'stream'>, planner: Planner, batch: Batch): void {
+  const topics = [...new Set(batch.ranges.filter(({ topic }) => !planner.namesTopic(topic)).map(({ topic }) => topic))]
+  if (topics.length === 0) return
+  throw new JobError(
+    `Batch ${batch.id} cannot be run again as ${job.stream}: the job no longer names its ${topics.map(topic => `topic ${topic}`).join(', ')}. ` +
+      `Put ${topics.length === 1 ? 'it' : 'them'} back to replay this batch.`,
+    { details: { batchId: batch.id, topics } },
+  )
+}
+
 /** Tasks of one range share one read, and one that was applied already read nothing. */
 function bytesByRange(results: readonly TaskResult[]): RangeBytes[] {
   const read = new Map<number, RangeBytes>()

@@ -3,7 +3,14 @@ import type { RunnableJob } from '../core/runnable-job.ts'
 import type { FenceMark, Sink } from '../core/sink.ts'
 import type { Batch } from '../core/values.ts'
 import type { World } from './driver-job.ts'
+import type { RecentBatches } from './recent-batches.ts'
 import { type RetryOptions, retrying } from './retry.ts'
+
+/** What a start says to outputs beyond the batch numbers. */
+export type AtStart = Pick<RecentBatches, 'lastWritten'> & {
+  /** Outputs whose fence a person has looked at. */
+  readonly adopt: readonly string[]
+}
 
 /**
  * Writes a batch's life into the store and the outputs. A call whose outcome is unknown is sent again: the store takes the very same begin
@@ -33,10 +40,15 @@ export class Committer {
    * Raises the fence of every output named. Before a batch's first task, and after a takeover also without a batch: a paused executor of
    * the driver before could otherwise write into a batch that is complete.
    */
-  async fence(outputs: readonly string[], lastBegun: number, lastComplete: number): Promise<void> {
+  async fence(outputs: readonly string[], lastBegun: number, lastComplete: number, atStart?: AtStart): Promise<void> {
     const { stream, streamId, epoch, owner } = this.#lease
     await this.#forEachSink(outputs, (sink, output) => {
-      const mark: FenceMark = { stream, streamId, output, epoch, owner, lastBegun, lastComplete }
+      const lastWritten = atStart?.lastWritten.get(output)
+      const mark: FenceMark = {
+        ...{ stream, streamId, output, epoch, owner, lastBegun, lastComplete },
+        ...(lastWritten !== undefined && { lastWritten }),
+        ...(atStart?.adopt.includes(output) && { adopt: true }),
+      }
       return sink.fence?.(mark)
     })
   }

@@ -56,7 +56,8 @@ export type DriverJob = RunnableJob & {
   readonly sources: readonly JobSource[]
   /** The driver's part of outputs that gather their rows, by output name. */
   readonly batchFunctions: ReadonlyMap<string, BatchFunction>
-  readonly guarantee: Guarantee
+  /** What the stream demands of its outputs. */
+  readonly demanded: Guarantee | undefined
   /** Of the job's shape: sources, stages, outputs. It goes into every intent. */
   readonly hash: string
   readonly store: OffsetStore

@@ -3,11 +3,13 @@ import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import type { Batch, OffsetRange } from '../core/values.ts'
 import { type BatchFacts, readFacts } from './batch-facts.ts'
-import { type BatchRun, BatchRunner, checkReplay } from './batch-runner.ts'
+import { type BatchRun, BatchRunner, checkReplay, checkTopics } from './batch-runner.ts'
+import { checkGuarantee, weakestGuarantee } from './check-guarantee.ts'
 import { Committer } from './committer.ts'
 import type { DriverJob, Until } from './driver-job.ts'
 import { EventBus } from './event-bus.ts'
 import { Gate } from './gate.ts'
+import { GroupMirrors } from './group-mirrors.ts'
 import { Health } from './health.ts'
 import { describeJobChange } from './job-change.ts'
 import { acquireLease, LeaseKeeper } from './lease-keeper.ts'
@@ -15,6 +17,7 @@ import { logEvents } from './log-events.ts'
 import { PidRateEstimator } from './pid-rate-estimator.ts'
 import { Planner } from './planner.ts'
 import { Positions } from './positions.ts'
+import { readRecentBatches } from './recent-batches.ts'
 import { RecordWaiter } from './record-waiter.ts'
 import { rememberTopics } from './remember-topics.ts'
 import { retrying } from './retry.ts'
@@ -22,12 +25,12 @@ import { Scheduler } from './scheduler.ts'
 import { release, retain } from './shared-resources.ts'
 import { Stopped } from './stopped.ts'
 
-/** How far back in the history to look for the last batch, which only resets and starts can lie behind. */
-const RECENT_ENTRIES = 100
 /** How often to look whether a batch that is held back has enough records by now, where no interval says (ms). */
 const HELD_BACK_LOOK_MS = 100
 /** How long sources may take to say how far they reach before the health says that they do not, ms. */
 const SLOW_LOOK_MS = 5_000
+/** How long the end of a run waits for the offsets of consumer groups, ms. */
+const MIRROR_GRACE_MS = 2_000
 const SLOW_LOOK = `the sources have not said for ${SLOW_LOOK_MS} ms how far they reach: a broker may be away, or a partition without a leader`
 
 export type DriveOptions = {
@@ -35,7 +38,16 @@ export type DriveOptions = {
   readonly until?: Until
   /** Take the lease over from a live owner, which then stops with `FencedError`. @default false: stand by until it ends */
   readonly steal?: boolean
+  /** Ends when the begun batch is committed, and plans none. @default false */
+  readonly finish?: boolean
+  /** Runs exactly these batches, of this stream or another, as batches 1, 2, … of this stream, and ends: a replay. */
+  readonly batches?: readonly Batch[]
+  /** Outputs whose fence is set to what the store says, whatever it was: a person has looked. */
+  readonly adopt?: readonly string[]
 }
+
+const REPLAY: BatchRun = { isReplay: true, waitedMs: 0, lag: undefined }
+const NOT_WAITED: BatchRun = { isReplay: false, waitedMs: 0, lag: undefined }
 
 /** The owners of all runs of this process, to tell a rival from another job of the same name beside it. */
 const OWNERS_HERE = new Set<string>()
@@ -55,6 +67,7 @@ export class Driver {
   readonly #bus: EventBus
   readonly #planner: Planner
   readonly #waiter: RecordWaiter
+  readonly #mirrors: GroupMirrors
   readonly #estimator: PidRateEstimator | undefined
   readonly #gate = new Gate()
   /** Asked to end after the batch in hand. */
@@ -79,6 +92,7 @@ export class Driver {
     this.#health = new Health(this.#bus)
     this.#planner = new Planner(sources, limits, batchIntervalMs, world)
     this.#waiter = new RecordWaiter(this.#planner, world, batchIntervalMs)
+    this.#mirrors = new GroupMirrors(this.#planner, sources, job.log)
     this.#estimator = backpressure === 'off' ? undefined : new PidRateEstimator({ batchIntervalMs, ...backpressure.pid })
     this.started = this.#ready.promise
     this.done = this.#run()
@@ -131,6 +145,7 @@ export class Driver {
     // The lease ends last: while another driver may begin, nothing of this one is still open.
     for (const close of [
       () => this.#executor?.close(),
+      () => this.#mirrors.close(MIRROR_GRACE_MS),
       ...resources.slice(1).map(it => () => release(it)),
       () => keeper?.end(),
       () => release(store),
@@ -166,10 +181,10 @@ export class Driver {
   }
 
   async #live(lease: Lease): Promise<void> {
-    const { stream, store, sources, options, outputs, executor, log, world, guarantee } = this.#job
+    const { stream, store, sources, options, outputs, executor, log, world } = this.#job
     const signal = this.#aborting.signal
     const state = await store.read(stream, { signal })
-    const positions = new Positions(this.#job, lease, this.#planner, this.#bus, signal)
+    const positions = new Positions(this.#job, lease, this.#planner, this.#bus, signal, moved => this.#mirrors.send(moved))
     positions.load(state.offsets)
     this.#lastBatchId = state.lastBatchId
 
@@ -181,27 +196,33 @@ export class Driver {
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
     for (const { name, sink } of outputs.values()) await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log })
     this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal })
+    // Only now have the outputs seen their real servers: one may promise less than it hoped.
+    checkGuarantee(this.#job)
     const parts = { lease, executor: this.#executor, committer, planner: this.#planner, bus: this.#bus, onOutage, signal }
     const runner = new BatchRunner(this.#job, parts)
     const names = [...outputs.keys()]
     // At start an output that cannot be reached is a mistake to mend: it is not waited for.
     const atStart = new Committer(store, lease, this.#job, world, { forMs: 0, signal })
-    await atStart.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId)
+    const recent = await readRecentBatches(store, stream, names, signal)
+    const { lastWritten } = recent
+    await atStart.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId, { lastWritten, adopt: this.#options.adopt ?? [] })
 
     this.#bus.emit({
       type: 'streamStarted',
       epoch: lease.epoch,
       owner: lease.owner,
-      guarantee,
+      guarantee: weakestGuarantee(outputs.values()),
       outputs: names,
       ...(state.pending !== undefined && { pendingBatchId: state.pending.id }),
     })
     this.#ready.resolve()
-    const last = state.pending ?? (await this.#lastBatch())
-    this.#tellJobChange(last, positions)
+    const last = state.pending ?? recent.last
+    if (this.#options.batches === undefined) this.#tellJobChange(last, positions)
     if (last !== undefined) this.#planner.weights.restore(readFacts(last))
     this.#stopSignal.throwIfAborted()
-    if (state.pending !== undefined) await this.#runBatch(runner, positions, state.pending, { isReplay: true, waitedMs: 0, lag: undefined })
+    if (state.pending !== undefined) await this.#runBatch(runner, positions, state.pending, REPLAY)
+    if (this.#options.finish) return
+    if (this.#options.batches !== undefined) return this.#runAgain(this.#options.batches, runner, positions, lease)
 
     // Batch times grow, whatever the clock says.
     const scheduler = new Scheduler(world.clock, options.batchIntervalMs, last?.batchTime)
@@ -230,13 +251,16 @@ export class Driver {
     }
   }
 
-  /** The last batch before the pending one, committed or discarded. */
-  async #lastBatch(): Promise<Batch | undefined> {
-    const { store, stream } = this.#job
-    for await (const entry of store.history(stream, { limit: RECENT_ENTRIES, signal: this.#aborting.signal })) {
-      if (entry.kind === 'batch' || entry.kind === 'discard') return entry.batch
+  /** Runs batches of a history again, each as the next batch of this stream; those that it has had already are not run a second time. */
+  async #runAgain(batches: readonly Batch[], runner: BatchRunner, positions: Positions, lease: Lease): Promise<void> {
+    for (const batch of batches.slice(this.#lastBatchId)) {
+      this.#stopSignal.throwIfAborted()
+      checkTopics(this.#job, this.#planner, batch)
+      await this.#outlast(() => positions.moveTo(batch.ranges, `to run batch ${batch.id} again`))
+      const { isolation } = readFacts(batch)
+      // The batch's time stays: what transformations are told must be what they were told then.
+      await this.#runBatch(runner, positions, this.#newBatch(lease, batch.ranges, batch.batchTime, isolation), NOT_WAITED)
     }
-    return undefined
   }
 
   #tellJobChange(last: Batch | undefined, { committed }: Positions): void {
@@ -266,12 +290,14 @@ export class Driver {
     }
   }
 
-  #newBatch(lease: Lease, ranges: readonly OffsetRange[], batchTime: number): Batch {
+  #newBatch(lease: Lease, ranges: readonly OffsetRange[], batchTime: number, isolation = this.#planner.isolationOf(ranges)): Batch {
     const { outputs, hash } = this.#job
+    const names = [...outputs.keys()]
     const facts: BatchFacts = {
       v: 1,
-      outputs: [...outputs.keys()],
-      isolation: this.#planner.isolationOf(ranges),
+      outputs: names,
+      tasks: this.#planner.countTasks(ranges, names, outputs),
+      isolation,
       job: hash,
       ...this.#planner.weights.save(),
     }

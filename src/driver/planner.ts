@@ -133,6 +133,19 @@ export class Planner {
     return known ?? this.#sources.find(({ source }) => source.names?.(topic) ?? this.#sources.length === 1)
   }
 
+  /** Positions by the source that reads their topic; those that no source names are left out. */
+  bySource(positions: Iterable<PartitionOffset>): Map<JobSource, PartitionOffset[]> {
+    const found = new Map<JobSource, PartitionOffset[]>()
+    for (const position of positions) {
+      const source = this.#sourceNaming(position.topic)
+      if (source === undefined) continue
+      const list = found.get(source)
+      if (list === undefined) found.set(source, [position])
+      else list.push(position)
+    }
+    return found
+  }
+
   /** Whether some source reads the topic, or would if it were there. */
   namesTopic(topic: string): boolean {
     return this.#sourceNaming(topic) !== undefined
@@ -142,6 +155,15 @@ export class Planner {
   outputsOf({ topic }: OffsetRange, names: readonly string[], outputs: RunnableJob['outputs']): string[] {
     const source = this.#sourceNaming(topic)?.source
     return names.filter(name => outputs.get(name)?.source === source)
+  }
+
+  /** How many of the ranges go to each output. */
+  countTasks(ranges: readonly OffsetRange[], names: readonly string[], outputs: RunnableJob['outputs']): Record<string, number> {
+    const counts = new Map(names.map(name => [name, 0]))
+    for (const range of ranges) {
+      for (const name of this.outputsOf(range, names, outputs)) counts.set(name, (counts.get(name) ?? 0) + 1)
+    }
+    return Object.fromEntries(counts)
   }
 
   /** What an intent says of isolation: one for all, or by topic where sources differ. */

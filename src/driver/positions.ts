@@ -1,7 +1,8 @@
 import type { TaskLoss } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import type { CallOptions } from '../core/source.ts'
-import { type Batch, type PartitionOffset, partitionKey, type TopicPartition } from '../core/values.ts'
+import { positionsAfter } from '../core/store-rules.ts'
+import { type Batch, type OffsetRange, type PartitionOffset, partitionKey, type TopicPartition } from '../core/values.ts'
 import type { DriverJob } from './driver-job.ts'
 import type { EventBus } from './event-bus.ts'
 import type { Planner } from './planner.ts'
@@ -18,16 +19,26 @@ export class Positions {
   readonly #planner: Planner
   readonly #bus: EventBus
   readonly #signal: AbortSignal
+  readonly #onMoved: (positions: readonly PartitionOffset[]) => void
   readonly #committed = new Map<string, PartitionOffset>()
   /** From the first planning on, topics that a pattern finds are new ones. */
   #hasPlanned = false
 
-  constructor(job: DriverJob, lease: Lease, planner: Planner, bus: EventBus, signal: AbortSignal) {
+  /** `onMoved` hears of every position that was taken over from the store or written into it. */
+  constructor(
+    job: DriverJob,
+    lease: Lease,
+    planner: Planner,
+    bus: EventBus,
+    signal: AbortSignal,
+    onMoved: (positions: readonly PartitionOffset[]) => void,
+  ) {
     this.#job = job
     this.#lease = lease
     this.#planner = planner
     this.#bus = bus
     this.#signal = signal
+    this.#onMoved = onMoved
   }
 
   get committed(): ReadonlyMap<string, PartitionOffset> {
@@ -37,14 +48,12 @@ export class Positions {
   /** Takes over what the store says. */
   load(offsets: readonly PartitionOffset[]): void {
     for (const position of offsets) this.#committed.set(partitionKey(position), position)
+    if (offsets.length > 0) this.#onMoved(offsets)
   }
 
   /** Takes over a batch that is committed. */
   advance({ ranges }: Batch): void {
-    for (const { topic, partition, untilOffset, topicId, leaderEpoch } of ranges) {
-      const log = { ...(topicId !== undefined && { topicId }), ...(leaderEpoch !== undefined && { leaderEpoch }) }
-      this.load([{ topic, partition, offset: untilOffset, ...log }])
-    }
+    this.load(positionsAfter(ranges))
   }
 
   /**
@@ -109,6 +118,21 @@ export class Positions {
       if (cause === 'retention' && position !== undefined && resumeAt <= position.offset) passed.set(key, position)
     }
     if (passed.size > 0) await this.#move('retention', [...passed.values()])
+  }
+
+  /** Sets partitions to where a batch of another stream began, which is to be run again here. */
+  async moveTo(ranges: readonly OffsetRange[], reason: string): Promise<void> {
+    const first = new Map<string, PartitionOffset>()
+    for (const { fromOffset: offset, untilOffset: _, ...at } of ranges) {
+      const key = partitionKey(at)
+      if (!first.has(key)) first.set(key, { ...at, offset })
+    }
+    const moved = Array.from(first).filter(([key, { offset }]) => this.#committed.get(key)?.offset !== offset)
+    if (moved.length > 0)
+      await this.#move(
+        reason,
+        Array.from(moved, ([, position]) => position),
+      )
   }
 
   async #move(reason: string, offsets: readonly PartitionOffset[], forget: readonly TopicPartition[] = []): Promise<void> {

@@ -7,7 +7,8 @@ import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
 import type { RunnableOutput } from '../core/runnable-job.ts'
 import type { Source } from '../core/source.ts'
-import { checkGuarantee, weakestGuarantee } from '../driver/check-guarantee.ts'
+import type { Batch } from '../core/values.ts'
+import { checkGuarantee } from '../driver/check-guarantee.ts'
 import { Driver, type RunSummary } from '../driver/driver.ts'
 import type { BatchFunction, DriverJob, JobSource, Until } from '../driver/driver-job.ts'
 import { inspectJob, type NextBatch } from '../driver/inspect-job.ts'
@@ -22,6 +23,19 @@ export type StartOptions = {
   readonly until?: Until
   /** Takes the lease over from a live driver, which then stops with `FencedError`. @default false */
   readonly steal?: boolean
+  /** Ends when the batch that was begun is committed, and begins none. @default false */
+  readonly finish?: boolean
+  /** Runs the job under another name, with a lease, positions and ledgers of its own: a replay. @default the job's name */
+  readonly name?: string
+  /** Runs exactly these batches of a history, as batches 1, 2, … of the stream `name`, and ends. Those it has committed already are passed over. */
+  readonly batches?: readonly Batch[]
+  /** Only these outputs of the job. @default all */
+  readonly outputs?: readonly string[]
+  /**
+   * Outputs whose destination is made to agree with the offset store, after a person has looked at what a refusal said: its fence is set to what the
+   * store says.
+   */
+  readonly adopt?: readonly string[]
   /** The store for a job that has none of its own. */
   readonly offsets?: OffsetStore
   /** Told of this run's events, beside the job's own listeners. */
@@ -58,6 +72,8 @@ export type JobInternals = {
   readonly hasLog: boolean
   readonly inspect: (options: { readonly offsets?: OffsetStore; readonly signal: AbortSignal }) => Promise<NextBatch>
   readonly close: (offsets?: OffsetStore) => Promise<void>
+  /** The job as its driver has it, for what is done to a stream by hand. */
+  readonly compile: (options?: { readonly offsets?: OffsetStore }) => DriverJob
 }
 
 /**
@@ -92,6 +108,7 @@ class Job implements StreamJob {
         for (const { source } of sources) await source.close()
         await store.close()
       },
+      compile: (options = {}) => this.#compile(options),
     }
     Object.defineProperty(this, JOB_BRAND, { value: internals })
   }
@@ -114,9 +131,21 @@ class Job implements StreamJob {
 
   async start(options: StartOptions = {}): Promise<Run> {
     const job = this.#compile(options)
-    checkGuarantee(job, this.#options.guarantee)
-    const { until, steal } = options
-    const driver = new Driver(job, { ...(until !== undefined && { until }), ...(steal !== undefined && { steal }) })
+    checkGuarantee(job)
+    checkOutputs(job, options.adopt ?? [], 'adopt')
+    if (options.batches !== undefined && job.stream === this.name) {
+      throw new ConfigError(
+        `Stream ${this.name}: batches are run again under a name of their own: start({ name: '${this.name}~replay-1', batches }).`,
+      )
+    }
+    const { until, steal, finish, batches, adopt } = options
+    const driver = new Driver(job, {
+      ...(until !== undefined && { until }),
+      ...(steal !== undefined && { steal }),
+      ...(finish !== undefined && { finish }),
+      ...(batches !== undefined && { batches }),
+      ...(adopt !== undefined && { adopt }),
+    })
     await driver.started
     return driver
   }
@@ -129,10 +158,15 @@ class Job implements StreamJob {
           `with import { sqliteOffsets } from 'tidemark/offsets/sqlite'.`,
       )
     }
-    const declared = [...this.#outputs.values()]
-    if (declared.length === 0) {
+    if (this.#outputs.size === 0) {
       throw new JobError(`Stream ${this.name} has no output: end a flow with .to(sink), .forEachRange(…) or .forEachBatch(…).`)
     }
+    checkOutputs({ stream: this.name, outputs: this.#outputs }, options.outputs ?? [], 'outputs')
+    const name = options.name ?? this.name
+    // An output that keeps no ledger by stream goes somewhere else under another name.
+    const declared = Array.from(this.#outputs.values())
+      .filter(output => options.outputs?.includes(output.name) ?? true)
+      .map(output => (name === this.name ? output : { ...output, sink: output.sink.forStream?.(name) ?? output.sink }))
     const sources = new Map<Source<unknown>, JobSource>()
     for (const { source } of declared) {
       if (sources.has(source)) continue
@@ -143,12 +177,12 @@ class Job implements StreamJob {
     const batchFunctions = new Map<string, BatchFunction>()
     for (const { name, batchFunction } of declared) if (batchFunction !== undefined) batchFunctions.set(name, batchFunction)
     return {
-      stream: this.name,
+      stream: name,
       store,
       sources: [...sources.values()],
       outputs,
       batchFunctions,
-      guarantee: weakestGuarantee(declared.map(({ sink }) => sink.guarantee)),
+      demanded: this.#options.guarantee,
       hash: hashJob(this.name, declared),
       executor: this.#options.executor ?? inProcess(),
       options: this.#options.driver(),
@@ -157,4 +191,16 @@ class Job implements StreamJob {
       world: { clock: systemClock, random: systemRandom },
     }
   }
+}
+
+function checkOutputs(
+  { stream, outputs }: { readonly stream: string; readonly outputs: ReadonlyMap<string, unknown> },
+  names: readonly string[],
+  option: 'adopt' | 'outputs',
+): void {
+  const unknown = names.filter(name => !outputs.has(name))
+  if (unknown.length === 0) return
+  throw new ConfigError(
+    `Stream ${stream} has no output ${unknown.join(', ')}, which ${option} names. Its outputs are ${[...outputs.keys()].join(', ')}.`,
+  )
 }

@@ -1,6 +1,6 @@
-import { ConflictError, FencedError, LedgerConflictError } from '../core/errors.ts'
+import { checkApplied, checkFence, checkTask, type FenceRow, fenceRowOf } from '../core/fence-rules.ts'
 import type { FenceMark, Guarantee, Ordering, Sink } from '../core/sink.ts'
-import { type OffsetRange, sameRange, showRange, type Task } from '../core/values.ts'
+import { type OffsetRange, sameRange, type Task } from '../core/values.ts'
 
 /** A task whose rows are in. */
 export type CollectedTask<Row> = { readonly task: Task; readonly rows: readonly Row[] }
@@ -43,7 +43,7 @@ export class CollectingSink<Row> implements Sink<Row> {
   readonly marks: FenceMark[] = []
   /** Every call of `write`, refused ones too. */
   readonly attempts: Task[] = []
-  readonly #fences = new Map<string, FenceMark>()
+  readonly #fences = new Map<string, FenceRow>()
   readonly #ledger = new Map<string, { readonly batchId: number; readonly range: OffsetRange }>()
   #failures: { readonly error: unknown; readonly failure: SinkFailure }[] = []
 
@@ -65,11 +65,13 @@ export class CollectingSink<Row> implements Sink<Row> {
 
   async fence(mark: FenceMark): Promise<void> {
     this.marks.push(mark)
-    const row = this.#fences.get(outputKey(mark))
-    if (this.guarantee === 'exactly-once' && row !== undefined) checkWitness(this.name, row, mark)
-    this.#fences.set(outputKey(mark), mark)
-    for (const [key, { batchId }] of this.#ledger) {
-      if (key.startsWith(`${outputKey(mark)} `) && batchId <= mark.lastComplete) this.#ledger.delete(key)
+    const key = outputKey(mark)
+    if (this.guarantee === 'exactly-once') {
+      await checkFence(this.name, this.#fences.get(key), mark, batchId => this.#countApplied(key, batchId))
+    }
+    this.#fences.set(key, fenceRowOf(mark))
+    for (const [task, { batchId }] of this.#ledger) {
+      if (task.startsWith(`${key} `) && batchId <= mark.lastComplete) this.#ledger.delete(task)
     }
   }
 
@@ -122,22 +124,17 @@ export class CollectingSink<Row> implements Sink<Row> {
 
   #isApplied(task: Task): boolean {
     const entry = this.#ledger.get(taskKey(task))
-    if (entry === undefined) return false
-    if (sameRange(entry.range, task.range)) return true
-    throw new LedgerConflictError(
-      `${this.name} holds task ${task.index} of batch ${task.batchId} as ${showRange(entry.range)}; it was sent again as ${showRange(task.range)}.`,
-      { details: { task, applied: entry.range } },
-    )
+    return entry !== undefined && checkApplied(this.name, entry.range, task) === 'applied'
   }
 
   #checkFence(task: Task): void {
-    const fence = this.#fences.get(outputKey(task))
-    if (fence !== undefined && fence.epoch === task.epoch && task.batchId > fence.lastComplete) return
-    const stands = fence === undefined ? 'was never raised' : `stands at epoch ${fence.epoch}, batch ${fence.lastComplete} complete`
-    throw new FencedError(
-      `Write refused: ${showRange(task.range)} of batch ${task.batchId} carries epoch ${task.epoch}; the fence of ${this.name} ${stands}.`,
-      { details: { task } },
-    )
+    checkTask(this.name, this.#fences.get(outputKey(task)), undefined, task)
+  }
+
+  #countApplied(output: string, batchId: number): number {
+    return Iterator.from(this.#ledger)
+      .filter(([task, entry]) => task.startsWith(`${output} `) && entry.batchId === batchId)
+      .toArray().length
   }
 
   #failAt(at: 'start' | 'rows' | 'applied', task: Task): void {
@@ -159,33 +156,4 @@ function outputKey({ stream, output }: { readonly stream: string; readonly outpu
 
 function taskKey(task: Task): string {
   return `${outputKey(task)} ${task.batchId} ${task.index}`
-}
-
-/** The destination is a witness against the store: what it has seen tells a lost, rolled-back or replaced store from a healthy one. */
-function checkWitness(name: string, row: FenceMark, mark: FenceMark): void {
-  const details = { seen: row, mark }
-  if (row.streamId !== mark.streamId) {
-    throw new ConflictError(`${name} belongs to stream id ${row.streamId}, the store says ${mark.streamId}: the store was replaced.`, {
-      details,
-    })
-  }
-  if (mark.epoch < row.epoch) {
-    throw new FencedError(
-      `Fence refused: ${mark.stream} carries epoch ${mark.epoch}, ${name} is at ${row.epoch}. Another driver took over.`,
-      { details },
-    )
-  }
-  if (mark.epoch === row.epoch && mark.owner !== row.owner) {
-    throw new ConflictError(`${name} knows epoch ${row.epoch} as ${row.owner}'s, the store granted it to ${mark.owner} too.`, { details })
-  }
-  if (mark.lastBegun < row.lastBegun || mark.lastComplete < row.lastComplete) {
-    throw new ConflictError(`${name} has seen batch ${row.lastBegun}, the store knows ${mark.lastBegun}: the store was rolled back.`, {
-      details,
-    })
-  }
-  if (mark.lastComplete > row.lastBegun) {
-    throw new ConflictError(`${name} has seen batch ${row.lastBegun}, the store ${mark.lastComplete}: the destination was rolled back.`, {
-      details,
-    })
-  }
 }

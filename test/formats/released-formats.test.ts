@@ -133,7 +133,8 @@ async function carryOn(store: OffsetStore) {
   const numbers = job.from(watched)
   numbers.to(sink, { name: 'orders' })
   numbers.forEachBatch(() => {})
-  await (await job.start({ until: 'latest', steal: true })).done
+  // The sink is new, and the fixture's batches are in another.
+  await (await job.start({ until: 'latest', steal: true, adopt: ['orders'] })).done
   const entries = await Array.fromAsync(store.history('orders'))
   return {
     committed: (await store.read('orders')).offsets.map(({ offset }) => offset),

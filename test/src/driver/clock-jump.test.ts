@@ -33,7 +33,7 @@ test.for([
       outputs: new Map([['out', { name: 'out', source, stages: [], sink }]]),
       batchFunctions: new Map(),
       sources: [{ name: 'memory', source, isolation: 'read_uncommitted', startingOffsets: { at: 'earliest' } }],
-      guarantee: 'exactly-once',
+      demanded: undefined,
       hash: 'jumps',
       store,
       executor: inProcess({}, world),

@@ -34,7 +34,7 @@ export class DriverWorld {
         outputs: new Map([['out', { name: 'out', source, stages: [], sink }]]),
         batchFunctions: new Map(),
         sources: [{ name: 'memory', source, isolation: 'read_uncommitted', startingOffsets: { at: 'earliest' } }],
-        guarantee: 'exactly-once',
+        demanded: undefined,
         hash: 'limits',
         store,
         executor: inProcess({}, world),

@@ -108,7 +108,7 @@ export function driveOrders(here: LossyWorld, clock: ManualClock, options: Parti
       sources: [{ name: 'memory', source, isolation: 'read_uncommitted', startingOffsets: { at: 'earliest' } }],
       outputs: new Map([['collect', { name: 'collect', source, stages, sink: sink as never }]]),
       batchFunctions: new Map(),
-      guarantee: 'exactly-once',
+      demanded: undefined,
       hash: 'by hand',
       executor: inProcess({}, { clock }),
       options: complete.driver(),

@@ -86,7 +86,7 @@ test('the destination tells a store that was replaced, rolled back or granted an
   await expect(sink.fence(mark(3, 5, 4, { streamId: 'b2' }))).rejects.toMatchObject({ code: 'CONFLICT' })
   await expect(sink.fence(mark(2, 5, 4, { owner: 'another' }))).rejects.toMatchObject({ code: 'CONFLICT' })
   await expect(sink.fence(mark(3, 4, 3))).rejects.toMatchObject({ code: 'CONFLICT' })
-  await expect(sink.fence(mark(3, 8, 7))).rejects.toMatchObject({ code: 'CONFLICT' })
+  await expect(sink.fence(mark(3, 8, 7, { lastWritten: { batchId: 7, tasks: 1 } }))).rejects.toMatchObject({ code: 'CONFLICT' })
   await expect(sink.fence(mark(1, 5, 4))).rejects.toMatchObject({ code: 'FENCED' })
   await sink.fence(mark(3, 5, 4))
   await sink.fence(mark(3, 6, 5))
