@@ -42,19 +42,18 @@ export async function writeMarker(directory: string, marker: Marker, nonce: stri
 /** Throws `ConflictError` where the directory belongs to another stream or output, whose files this one would overwrite or mix with its own. */
 export function checkClaim(directory: string, marker: Marker, claim: Claim): void {
   const details = { directory, marker, claim }
-  const path = markerFile(directory)
   if (marker.streamId !== claim.streamId) {
     throw new ConflictError(
       `${directory} holds the files of stream ${marker.stream} with id ${marker.streamId}; this is stream ${claim.stream} with id ` +
         `${claim.streamId}. Either the offset store was replaced, or two streams share this directory. Use another directory, restore the ` +
-        `store, or, after having looked, move the files away and remove ${path}.`,
+        `store, or, after having looked, run with --adopt ${claim.output}.`,
       { details },
     )
   }
   if (marker.output !== claim.output) {
     throw new ConflictError(
       `${directory} holds the files of output ${marker.output} of stream ${marker.stream}; this is its output ${claim.output}. Two outputs in ` +
-        `one directory would overwrite each other's files. Give each its own; if the output was only renamed, remove ${path}.`,
+        `one directory would overwrite each other's files. Give each its own; if the output was only renamed, run with --adopt ${claim.output}.`,
       { details },
     )
   }
@@ -66,19 +65,18 @@ export function checkClaim(directory: string, marker: Marker, claim: Claim): voi
  */
 export function checkEpoch(directory: string, marker: Marker, mark: FenceMark): void {
   const details = { directory, marker, epoch: mark.epoch, owner: mark.owner }
-  const path = markerFile(directory)
   if (marker.epoch > mark.epoch) {
     throw new FencedError(
       `${directory} was written to by epoch ${marker.epoch} of stream ${mark.stream} (${marker.owner}); this driver has epoch ${mark.epoch}. ` +
         `Another driver took over, and this one stops. If there is none, the offset store was rolled back: restore it, or, after having ` +
-        `looked, remove ${path}.`,
+        `looked, run with --adopt ${mark.output}.`,
       { details },
     )
   }
   if (marker.epoch === mark.epoch && marker.owner !== mark.owner) {
     throw new ConflictError(
       `Epoch ${mark.epoch} of stream ${mark.stream} was granted twice: to ${marker.owner}, which wrote to ${directory}, and to ${mark.owner}. ` +
-        `The offset store lost a write. Stop both, restore the store, or, after having looked, remove ${path}.`,
+        `The offset store lost a write. Stop both, restore the store, or, after having looked, run with --adopt ${mark.output}.`,
       { details },
     )
   }

@@ -58,10 +58,10 @@ class JsonlSink implements Sink<unknown> {
     this.#directory = resolve(directory)
   }
 
-  async prepare({ stream, streamId, output }: SinkContext): Promise<void> {
+  async prepare({ stream, streamId, output, adopt = false }: SinkContext): Promise<void> {
     await makeFolder(attemptsFolder(this.#directory), this.#directory, this.#durableFolders)
     const marker = await readMarker(this.#directory)
-    if (marker !== undefined) return checkClaim(this.#directory, marker, { stream, streamId, output })
+    if (marker !== undefined) return adopt ? undefined : checkClaim(this.#directory, marker, { stream, streamId, output })
     await writeMarker(this.#directory, { v: 1, stream, streamId, output, epoch: 0, owner: '' }, systemRandom.id())
   }
 
@@ -71,11 +71,7 @@ class JsonlSink implements Sink<unknown> {
     if (fence === this.#fence) return
     const directory = this.#directory
     await makeFolder(attemptsFolder(directory), directory, this.#durableFolders)
-    const marker = await readMarker(directory)
-    if (marker !== undefined) {
-      checkClaim(directory, marker, mark)
-      checkEpoch(directory, marker, mark)
-    }
+    if (mark.adopt !== true) await this.#checkMarker(mark)
     await this.#checkBatches(mark)
     await writeMarker(directory, { v: 1, stream, streamId, output, epoch, owner }, systemRandom.id())
     await this.#removeAttemptsBefore(epoch)
@@ -121,6 +117,14 @@ class JsonlSink implements Sink<unknown> {
     const folder = partitionFolder(this.#directory, task.range)
     await makeFolder(folder, this.#directory, this.#durableFolders)
     await syncFolder(folder)
+  }
+
+  /** What the directory knows against the offset store. */
+  async #checkMarker(mark: FenceMark): Promise<void> {
+    const marker = await readMarker(this.#directory)
+    if (marker === undefined) return
+    checkClaim(this.#directory, marker, mark)
+    checkEpoch(this.#directory, marker, mark)
   }
 
   /** A file of a batch after the last begun one was written under a store that has forgotten it: its id would be used a second time. */

@@ -16,6 +16,8 @@ export type SinkContext = {
   readonly output: string
   readonly signal: AbortSignal
   readonly log: Log
+  /** To `prepare`: a person has looked, and whatever contradicts the store gives way (`--adopt`). */
+  readonly adopt?: boolean
 }
 
 /** What the driver says to an output after `begin` and before the first task, and after a takeover. Nothing older may write from then on. */

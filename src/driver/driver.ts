@@ -194,7 +194,10 @@ export class Driver {
     await this.#planner.look({ signal: this.#stopSignal })
     if (state.pending !== undefined) checkReplay(this.#job, this.#planner, state.pending)
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
-    for (const { name, sink } of outputs.values()) await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log })
+    const adopt = this.#options.adopt ?? []
+    for (const { name, sink } of outputs.values()) {
+      await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log, ...(adopt.includes(name) && { adopt: true }) })
+    }
     this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal })
     // Only now have the outputs seen their real servers: one may promise less than it hoped.
     checkGuarantee(this.#job)
@@ -205,7 +208,7 @@ export class Driver {
     const atStart = new Committer(store, lease, this.#job, world, { forMs: 0, signal })
     const recent = await readRecentBatches(store, stream, names, signal)
     const { lastWritten } = recent
-    await atStart.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId, { lastWritten, adopt: this.#options.adopt ?? [] })
+    await atStart.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId, { lastWritten, adopt })
 
     this.#bus.emit({
       type: 'streamStarted',

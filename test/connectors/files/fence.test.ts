@@ -39,7 +39,26 @@ describe('a directory', () => {
     }
     await expect(other.prepare?.(context({ streamId: 'id-2' }))).rejects.toMatchObject(refused)
     await expect(other.fence?.(mark({ streamId: 'id-2', epoch: 9 }))).rejects.toMatchObject(refused)
-    await expect(other.prepare?.(context({ streamId: 'id-2' }))).rejects.toThrow(markerOf(directory))
+    await expect(other.prepare?.(context({ streamId: 'id-2' }))).rejects.toThrow('--adopt files')
+  })
+
+  test('is taken over from another stream id or epoch by a person who has looked', async () => {
+    const directory = temporaryFolder()
+    await start(directory, 7)
+    const other = jsonlSink({ directory })
+    await other.prepare?.({ ...context({ streamId: 'id-2' }), adopt: true })
+    await other.fence?.({ ...mark({ streamId: 'id-2', epoch: 1, owner: 'host:1' }), adopt: true })
+    await other.write(task({ epoch: 1 }), rowsOf([1]), running)
+    await expect(start(directory, 8)).rejects.toMatchObject({ code: 'CONFLICT' })
+  })
+
+  test('of a replay is one beside it', async () => {
+    const directory = temporaryFolder()
+    await start(directory, 1)
+    const replay = jsonlSink({ directory: `${directory}/` }).forStream?.('orders~replay-1')
+    expect(replay?.name).toBe(`files:${directory}~replay-1`)
+    await replay?.prepare?.(context({ stream: 'orders~replay-1', streamId: 'id-2' }))
+    expect(readdirSync(`${directory}~replay-1`)).toEqual(['_tidemark'])
   })
 
   test('refuses a second output of the same stream, whose files would overwrite the first', async () => {
