@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-// Tests import sources, and so does everything they import by the package's own name.
-const resolve = { conditions: ['tidemark-source', 'node', 'import', 'default'] }
+// Tests import sources, and so does everything they import by the package's own name. Not with `import`: the workers would be given it for
+// `require` too, and a package of both kinds would be loaded as the wrong one.
+const resolve = { conditions: ['tidemark-source', 'node'] }
 const ssr = { resolve }
 
 /** Tests that need Postgres, Redis or ZooKeeper. */

@@ -83,7 +83,10 @@ export interface Sink<in Row> {
   fence?(mark: FenceMark): Promise<void>
   /** Whether the destination already has all of this task; then it is not read again. */
   applied?(task: Task): Promise<boolean>
-  /** Resolves only when all rows of the task are in for good. */
+  /**
+   * Resolves only when all rows of the task are in for good. A `RecordError` with `row` (from 1, in the task) and `output` in its details is given the
+   * offset of the record by the task runner.
+   */
   write(task: Task, rows: AsyncIterable<readonly Row[]>, context: { readonly signal: AbortSignal; readonly log: Log }): Promise<void>
   /** On the driver, when every task of the batch is in and before the store's commit. Idempotent. */
   commitBatch?(batch: CompletedBatch): Promise<void>

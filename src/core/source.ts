@@ -75,8 +75,8 @@ export interface Source<out R> {
   /** What a consumer group of Kafka has committed: for `{ at: 'committed' }`. */
   committedOffsets?(group: string, options?: CallOptions): Promise<PartitionOffset[]>
   /**
-   * Tells Kafka's consumer group how far the stream has committed, so that Kafka's own tools show its lag. Cosmetic: the driver logs what fails, and
-   * nothing is ever read back from there. Present where the source was given a group to keep.
+   * Tells whatever else shows positions where the stream stands, told after they are in the store: a cosmetic mirror that nothing reads back. Topics
+   * that are not its own are passed over, and it does nothing where its options name no group. The driver logs what fails here and goes on.
    */
   commitToGroup?(offsets: readonly PartitionOffset[], options?: CallOptions): Promise<void>
   /**

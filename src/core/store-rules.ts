@@ -155,7 +155,12 @@ function checkTiling(ranges: readonly OffsetRange[], committedOf: (at: TopicPart
  * Decides a `commit` under a live lease. Returns the batch to commit, or undefined where it was the last one committed: the caller whose answer got
  * lost sends it again. Throws `ConflictError`.
  */
-export function checkCommit(head: StreamHead, pending: Batch | undefined, stream: string, batchId: number): Batch | undefined {
+export function checkCommit<Pending extends Pick<Batch, 'id'>>(
+  head: StreamHead,
+  pending: Pending | undefined,
+  stream: string,
+  batchId: number,
+): Pending | undefined {
   if (pending?.id === batchId) return pending
   if (batchId > 0 && batchId === head.lastCommittedId) return undefined
   const now =

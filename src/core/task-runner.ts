@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import { endWithin } from './end-within.ts'
 import { ConfigError, DataLossError, JobError, type TidemarkError, TimeoutError } from './errors.ts'
 import type { SkippedRecords, TaskGroup, TaskLoss, TaskResult } from './executor.ts'
+import { withOffset } from './find-offset.ts'
 import { howToGoOn } from './how-to-go-on.ts'
 import type { Log } from './log.ts'
 import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.ts'
@@ -96,16 +97,17 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
       )
       losses.push({ cause, message, missing, ...(resumeAt !== undefined && { resumeAt }) })
     }
-    const reading = source.read(group.range, { signal, isolation: group.isolation, onBytes, onDataLoss })[Symbol.asyncIterator]()
+    const options = { isolation: group.isolation, onBytes, onDataLoss }
+    const reading = source.read(group.range, { ...options, signal })[Symbol.asyncIterator]()
+    const maySkip = group.onRecordError === 'skip'
     try {
       const rows = countInto({ [Symbol.asyncIterator]: () => reading }, read)
-      await runBranches(rows, branches, 0, {
-        abort,
-        signal,
-        log: context.log,
-        maySkip: group.onRecordError === 'skip',
-        offsets: new WeakMap(),
-      })
+      await runBranches(rows, branches, 0, { abort, signal, log: context.log, maySkip, offsets: new WeakMap() })
+    } catch (error) {
+      const failed = { outputs: branches.map(({ output }) => output), range: group.range, context: rangeContext(branches[0] as Branch) }
+      abort.abort(error)
+      reading.return?.().catch(() => {})
+      throw await withOffset(error, { ...failed, options: { ...options, signal: context.signal }, maySkip })
     } finally {
       // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget.
       abort.abort(TASK_ENDED)
@@ -153,11 +155,10 @@ function countSkipped(branches: readonly Branch[], { message, details }: Tidemar
 /** Applies the stages that all branches have in common from `depth` on, then parts the rows where they fork. */
 async function runBranches(rows: Rows, branches: readonly Branch[], depth: number, context: BranchContext): Promise<void> {
   const first = branches[0] as Branch
-  const { output: _output, attempt: _attempt, ...range } = first.task
   let end = depth
   while (end < first.output.stages.length && branches.every(({ output }) => output.stages[end] === first.output.stages[end])) end++
   const onSkip = context.maySkip ? (error: TidemarkError) => countSkipped(branches, error) : undefined
-  const staged = applyStages(rows, first.output.stages.slice(depth, end), range satisfies RangeContext, {
+  const staged = applyStages(rows, first.output.stages.slice(depth, end), rangeContext(first), {
     onSkip,
     offsets: context.offsets,
     isOfSource: depth === 0,
@@ -184,6 +185,10 @@ async function runBranches(rows: Rows, branches: readonly Branch[], depth: numbe
   const failed = ended.find(result => result.status === 'rejected')
   // The first to fail aborted the others; what those threw is its echo.
   if (failed) throw context.abort.signal.aborted ? context.abort.signal.reason : failed.reason
+}
+
+function rangeContext({ task: { output: _output, attempt: _attempt, ...range } }: Branch): RangeContext {
+  return range
 }
 
 /** Branches that go on with the same stage stay together; those that end here part for good. */

@@ -1,6 +1,8 @@
 const SECRET_NAME =
   /pass(word|wd|phrase)?$|^pwd$|secret|token|credential|sasl|connection_?string|api_?key|private_?key|access_?key|^auth(orization)?$|^pfx$/i
-const CREDENTIALS_IN_URL = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@|[?&;\s](pass(word|wd)?|secret|token|sasl[a-z_.]*)=|^pass(word|wd)?=/i
+/** Also where the URL is not quite one, which is when it is shown: a colon forgotten, a password that was not escaped. */
+const CREDENTIALS_IN_URL =
+  /^[a-z][a-z0-9+.-]*:?\/\/.*@|^[^\s/?#@:]*:[^\s@]*@|[?&;\s](pass(word|wd)?|secret|token|sasl[a-z_.]*)=|^pass(word|wd)?=/i
 const LONGEST_SHOWN = 80
 
 /** Whether an option of this name, or any inside it, can hold a secret, so that its value must not reach a message or a log. */

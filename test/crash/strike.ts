@@ -10,12 +10,22 @@ import { syncBuiltinESMExports } from 'node:module'
 const [action, moment, call, nth] = (process.env.STRIKE ?? '').split(' ')
 let seen = 0
 
-async function strike(now: 'before' | 'after', name: string): Promise<void> {
+/** Ends, stops or hangs this process if this is the moment that `STRIKE` names. */
+export async function strike(now: 'before' | 'after', name: string): Promise<void> {
   if (now !== moment || name !== call) return
   seen += 1
   if (seen !== Number(nth)) return
   writeSync(2, `struck ${now} ${name}\n`)
   if (action === 'hang') await new Promise(() => setInterval(() => {}, 60_000))
+  process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
+}
+
+/** The same where nothing can wait: in the middle of a write to a socket. It cannot hang. */
+export function strikeNow(now: 'before' | 'after', name: string): void {
+  if (now !== moment || name !== call) return
+  seen += 1
+  if (seen !== Number(nth)) return
+  writeSync(2, `struck ${now} ${name}\n`)
   process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../connectors/files/temporary-folder.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, sendMessages, uniqueName } from '../support/kafka.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { checkOutcome, readByJava, snapshotOf } from './check-outcome.ts'
 import { startDriver } from './crash-driver.ts'
 

@@ -43,7 +43,8 @@ export async function startRedis({ own = false, args = DURABLE }: RedisOptions =
   })
 }
 
-async function answers(address: string): Promise<boolean> {
+/** Whether a Redis, or a sentinel, answers. */
+export async function answers(address: string): Promise<boolean> {
   const client = new Redis(address, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })
   client.on('error', () => {})
   try {

@@ -1,0 +1,53 @@
+import { applyStages, type RecordOffsets } from './apply-stages.ts'
+import { isTidemarkError, RecordError } from './errors.ts'
+import type { RangeContext, RunnableOutput } from './runnable-job.ts'
+import type { ReadOptions } from './source.ts'
+import type { OffsetRange } from './values.ts'
+
+export type FailedRead = {
+  readonly outputs: Iterable<RunnableOutput>
+  readonly range: OffsetRange
+  readonly context: RangeContext
+  readonly options: ReadOptions
+  /** Whether records that a function failed on were left out. */
+  readonly maySkip: boolean
+}
+
+/**
+ * Adds to an error about a row the offset of the record that the row came from. A sink knows a row by its place in the task only: `row` (from 1) and
+ * `output` in the details of a `RecordError`. So the range is read again up to that row, this time remembering where rows come from, which would cost
+ * every row of every task that goes well. Stages are deterministic, so it is the same row. Where that cannot be done the error stays as it is.
+ */
+export async function withOffset(error: unknown, read: FailedRead): Promise<unknown> {
+  if (!isTidemarkError(error, 'RECORD') || error.details.offset !== undefined) return error
+  const { row, output: name } = error.details
+  const output = [...read.outputs].find(candidate => candidate.name === name)
+  if (typeof row !== 'number' || output === undefined) return error
+  // What counts is that the row failed; that it could not be looked up is no news beside it.
+  const offset = await findOffset(output, row - 1, read).catch(() => undefined)
+  if (offset === undefined) return error
+  const { topic, partition } = read.range
+  return new RecordError(`${error.message} The row comes from the record at ${topic}/${partition} offset ${offset}.`, {
+    details: { ...error.details, offset },
+    cause: error,
+  })
+}
+
+async function findOffset(output: RunnableOutput, place: number, read: FailedRead): Promise<number | undefined> {
+  const { source, stages } = output
+  const offsets: RecordOffsets = new WeakMap()
+  const records = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => {} })
+  const rows = applyStages(records, stages, read.context, { offsets, willFork: true, ...(read.maySkip && { onSkip: () => {} }) })
+  let passed = 0
+  for await (const array of rows) {
+    const at = place - passed
+    passed += array.length
+    if (at >= array.length) continue
+    if (stages.length > 0) return offsets.get(array)?.[at]
+    const record = array[at]
+    return typeof record === 'object' && record !== null && 'offset' in record && typeof record.offset === 'number'
+      ? record.offset
+      : undefined
+  }
+  return undefined
+}

@@ -1,0 +1,79 @@
+import { connect, Socket } from 'node:net'
+import { Redis } from 'ioredis'
+import { Pool } from 'pg'
+import { consoleSink } from '../../../connectors/console/index.ts'
+import { jsonlSink } from '../../../connectors/files/index.ts'
+import { kafkaSink } from '../../../connectors/kafka/index.ts'
+import { postgresSink } from '../../../connectors/postgres/index.ts'
+import { redisSink } from '../../../connectors/redis/index.ts'
+import { APPLY } from '../../../connectors/redis/scripts.ts'
+import type { Sink } from '../../../src/core/sink.ts'
+import { strikeNow } from '../strike.ts'
+import type { MatrixStream } from './plan.ts'
+
+/** A record's place, as every output of the matrix writes it. */
+export type PlaceRow = { readonly topic: string; readonly part: number; readonly place: number }
+
+/** Postgres' `CopyDone`: behind it the server goes through to the ledger row and the commit by itself. */
+const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
+/** Kafka's request that ends a transaction. */
+const END_TXN = 26
+
+/** The output of a stream of the matrix, with a place to strike before and after the bytes of a task's ledger write have left. */
+export function openOutput({ output, target, folder, brokers, postgres, redis }: MatrixStream): Sink<PlaceRow> {
+  switch (output) {
+    case 'postgres append':
+      return postgresSink<PlaceRow>({ pool: strikingPool(postgres), table: target })
+    case 'postgres upsert':
+      return postgresSink<PlaceRow>({ pool: strikingPool(postgres), table: target, key: ['topic', 'part', 'place'] })
+    case 'redis':
+      return redisSink<PlaceRow>({ client: strikingRedis(redis), stream: { key: target } })
+    case 'kafka':
+      return kafkaSink<PlaceRow>({ kafka: { brokers: [...brokers], logLevel: 0, socketFactory: strikingKafkaSocket }, topic: target })
+    case 'files':
+      return jsonlSink({ directory: `${folder}/rows` })
+    case 'console':
+      return consoleSink()
+    default:
+      return output satisfies never
+  }
+}
+
+function strikingPool(connectionString: string): Pool {
+  const pool = new Pool({
+    connectionString,
+    stream: () => strikingSocket(new Socket(), bytes => bytes.subarray(-COPY_DONE.length).equals(COPY_DONE)),
+  })
+  // What a dropped idle connection says is said again by whoever uses the next.
+  pool.on('error', () => {})
+  return pool
+}
+
+function strikingKafkaSocket({ host, port, onConnect }: { host: string; port: number; onConnect: () => void }): Socket {
+  const isEndTxn = (bytes: Buffer) => bytes.length > 8 && bytes.readInt16BE(4) === END_TXN
+  return strikingSocket(connect({ host, port }, onConnect), isEndTxn)
+}
+
+function strikingSocket(socket: Socket, isLedgerWrite: (bytes: Buffer) => boolean): Socket {
+  const write = socket.write.bind(socket) as (chunk: unknown, ...rest: unknown[]) => boolean
+  socket.write = ((chunk: unknown, ...rest: unknown[]) => {
+    if (!Buffer.isBuffer(chunk) || !isLedgerWrite(chunk)) return write(chunk, ...rest)
+    strikeNow('before', 'ledger')
+    return write(chunk, () => strikeNow('after', 'ledger'))
+  }) as Socket['write']
+  return socket
+}
+
+function strikingRedis(url: string): Redis {
+  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0 })
+  client.on('error', () => {})
+  const call = client.call.bind(client) as (command: string, args: unknown[]) => Promise<unknown>
+  client.call = (async (command: string, args: unknown[]) => {
+    if (args[0] !== APPLY.sha && args[0] !== APPLY.text) return call(command, args)
+    strikeNow('before', 'ledger')
+    const answer = await call(command, args)
+    strikeNow('after', 'ledger')
+    return answer
+  }) as typeof client.call
+  return client
+}

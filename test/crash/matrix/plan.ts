@@ -1,0 +1,56 @@
+/** A place where a driver is killed: before or after a call of the store, the source, the sink or the destination, the `nth` of its process. */
+export type CrashPoint = { readonly name: string; readonly strike: string }
+
+/** Every arrow of a batch's life, in an order in which one stream meets them all: each process dies at one and is followed by the next. */
+export const CRASH_POINTS: readonly CrashPoint[] = [
+  // A stream's first start: nothing is there yet.
+  ...beforeAndAfter('acquire'),
+  ...beforeAndAfter('read'),
+  ...beforeAndAfter('latestOffsets', 1, 'plan'),
+  ...beforeAndAfter('reset', 1, 'reset to starting points'),
+  ...beforeAndAfter('begin'),
+  ...beforeAndAfter('fence', 1, 'fence at a takeover'),
+  ...beforeAndAfter('fence', 2, 'fence of a batch'),
+  ...beforeAndAfter('rows', 1, "a task's rows"),
+  ...beforeAndAfter('ledger', 1, "a task's ledger write"),
+  ...beforeAndAfter('write', 1, 'the end of a task'),
+  ...beforeAndAfter('commit'),
+  // The last two read the topic to its end.
+  ...beforeAndAfter('release'),
+]
+
+export const STORES = ['sqlite', 'postgres', 'redis', 'zookeeper', 'kafka'] as const
+export const OUTPUTS = ['postgres append', 'postgres upsert', 'kafka', 'redis', 'files', 'console'] as const
+
+export type StoreKind = (typeof STORES)[number]
+export type OutputKind = (typeof OUTPUTS)[number]
+
+/** What one stream of the matrix is made of: plain data for its processes. */
+export type MatrixStream = {
+  readonly stream: string
+  readonly store: StoreKind
+  readonly output: OutputKind
+  /** What the output writes into: a table, a topic, a key. */
+  readonly target: string
+  readonly folder: string
+  readonly brokers: readonly string[]
+  readonly topic: string
+  readonly postgres: string
+  readonly redis: string
+  readonly zookeeper: string
+  readonly recordsPerBatch: number
+  readonly leaseTtlMs: number
+  /** Ends with what is there at its start, or goes on until it is stopped by SIGTERM. */
+  readonly until: 'latest' | 'stopped'
+  /** Takes the stream over from an owner who is known to be dead. */
+  readonly steal: boolean
+}
+
+/** Whether the output has a ledger to die at: those that have none are not struck there. */
+export function hasLedger(output: OutputKind): boolean {
+  return output !== 'files' && output !== 'console'
+}
+
+function beforeAndAfter(call: string, nth = 1, name = call): CrashPoint[] {
+  return ['before', 'after'].map(when => ({ name: `${when} ${name}`, strike: `kill ${when} ${call} ${nth}` }))
+}
