@@ -18,6 +18,7 @@ class ConsoleSink implements Sink<unknown> {
   readonly name = 'console'
   readonly guarantee = 'at-least-once'
   readonly ordering = 'none'
+  readonly rewritten = { addsRows: true, sentence: 'printed a second time' }
   readonly #write: (lines: string) => unknown
 
   constructor(write: (lines: string) => unknown) {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Isolation, StartingOffsets } from '../../src/core/source.ts'
+import { kafkajsInput } from '../../src/util/kafkajs-input.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
 import type { KafkajsInput } from './transport/kafkajs-transport.ts'
 
@@ -14,6 +15,11 @@ export type KafkaSourceOptions = {
   readonly isolation?: Isolation
   /** Where to begin in partitions that the store has no offset for. @default { at: 'earliest' } */
   readonly startingOffsets?: StartingOffsets
+  /**
+   * A consumer group that is told every committed position, so that Kafka's own tools show the stream's lag. Nothing reads it back, and what fails
+   * there is logged and never stops the stream. The group must have no members. @default none
+   */
+  readonly alsoCommitToGroup?: string
   /** How old the knowledge of leaders and partitions may be, ms. @default 30_000 */
   readonly metadataMaxAgeMs?: number
   /** The most bytes that one fetch asks for. A batch that is larger comes whole all the same. @default 8 MiB */
@@ -25,9 +31,6 @@ export type KafkaSourceOptions = {
 }
 
 const MIB = 1_048_576
-
-/** As kafkajs takes a broker: it cuts at the first colon. */
-const HOST_AND_PORT = /^[^:]+:\d{1,5}$/
 
 const bytes = (least: number) =>
   z
@@ -72,11 +75,7 @@ const startingOffsets = z.discriminatedUnion(
 )
 
 const schema = z.strictObject({
-  kafka: z
-    .custom<KafkajsInput>(isObject, { error: "kafkajs' configuration with at least { brokers: ['host:port'] }, or a Kafka made of it" })
-    .superRefine((kafka, context) => {
-      for (const { path, message } of brokerMistakes(kafka)) context.addIssue({ code: 'custom', path, message })
-    }),
+  kafka: kafkajsInput<KafkajsInput>(),
   topics: z.union([z.array(topic).min(1), z.instanceof(RegExp)], {
     error: "a list of topic names, such as ['orders'], or a regular expression",
   }),
@@ -86,6 +85,7 @@ const schema = z.strictObject({
     .optional(),
   isolation: z.enum(['read_committed', 'read_uncommitted'], { error: "'read_committed' or 'read_uncommitted'" }).default('read_committed'),
   startingOffsets: startingOffsets.default({ at: 'earliest' }),
+  alsoCommitToGroup: z.string().min(1, { error: 'the name of a consumer group' }).optional(),
   metadataMaxAgeMs: z.number().int().min(100, { error: 'a whole number of milliseconds from 100' }).default(30_000),
   fetchMaxBytes: bytes(1024).default(8 * MIB),
   maxBytesInFlight: bytes(1024).default(64 * MIB),
@@ -93,8 +93,9 @@ const schema = z.strictObject({
 })
 
 /** A source's options with every default in. */
-export type CompleteKafkaSourceOptions = Omit<Required<KafkaSourceOptions>, 'startingOffsets' | 'alias'> & {
+export type CompleteKafkaSourceOptions = Omit<Required<KafkaSourceOptions>, 'startingOffsets' | 'alias' | 'alsoCommitToGroup'> & {
   readonly alias: string | undefined
+  readonly alsoCommitToGroup: string | undefined
   readonly startingOffsets: StartingOffsets
 }
 
@@ -105,25 +106,8 @@ export function completeOptions(options: KafkaSourceOptions): CompleteKafkaSourc
   return {
     ...complete,
     alias: complete.alias,
+    alsoCommitToGroup: complete.alsoCommitToGroup,
     topics: topics instanceof RegExp ? topics : [...new Set(topics)],
     startingOffsets: complete.startingOffsets as StartingOffsets,
   }
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null
-}
-
-/** What is wrong with the brokers of kafkajs' configuration, each with where it is: a setting that is missing makes one of them undefined. */
-function brokerMistakes(kafka: KafkajsInput): { readonly path: PropertyKey[]; readonly message: string }[] {
-  if ('admin' in kafka && typeof kafka.admin === 'function') return []
-  const brokers: unknown = 'brokers' in kafka ? kafka.brokers : undefined
-  if (typeof brokers === 'function') return []
-  if (!Array.isArray(brokers) || brokers.length === 0) {
-    return [{ path: ['brokers'], message: "expected a list of brokers, as in { brokers: ['host:port'] }, or a function that gives one" }]
-  }
-  return brokers.flatMap((broker, at) => {
-    if (typeof broker === 'string' && HOST_AND_PORT.test(broker)) return []
-    return [{ path: ['brokers', at], message: "expected a broker's address, as in { brokers: ['host:port'] }" }]
-  })
 }

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addOffsetsCommand } from './offsets-command.ts'
 import { addPlanCommand } from './plan-command.ts'
+import { addReplayCommand } from './replay-command.ts'
 import { reportFailure } from './report-failure.ts'
 import { addRunCommand } from './run-command.ts'
+import { addStreamsCommand } from './streams-command.ts'
 
 const EXAMPLES = `
 Examples:
@@ -11,6 +13,13 @@ Examples:
   tidemark run orders.ts --until latest   run up to what is there now, then exit
   tidemark plan orders.ts                 what the next batch would be; touches nothing
   tidemark offsets show orders.ts         committed, earliest and latest offsets, lag, the begun batch
+  tidemark offsets reset orders.ts --to earliest    put a stream elsewhere; shows what that means and asks
+  tidemark replay orders.ts --batch 17    run a batch of the history once more, beside the stream
+  tidemark streams --store sqlite:orders.offsets.db    the streams of a store
+
+A store is a URL: sqlite:path/to/offsets.db, postgres://user@host/database, redis://host:6379 (rediss: with TLS), zookeeper://host:2181,host:2181/root
+or kafka://host:9092,host:9092/topic. In TIDEMARK_STORE it is not in the process list. A table's schema in Postgres is ?tidemark_schema=name, a
+prefix in Redis ?prefix=name; Kafka takes ?ssl=true and, for user:password@, ?mechanism=scram-sha-512 (plain by default).
 
 Exit codes: 0 done or stopped, 1 failed, 2 usage, configuration or job, 3 data loss, 4 fenced or lease held, 130 stopped by a second Ctrl-C.`
 
@@ -36,6 +45,8 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   addRunCommand(program)
   addPlanCommand(program)
   addOffsetsCommand(program)
+  addReplayCommand(program)
+  addStreamsCommand(program)
   try {
     await program.parseAsync(argv)
     return 0

@@ -1,14 +1,13 @@
 import type { Command } from 'commander'
 import { type Batch, countOffsets, type OffsetRange } from '../core/values.ts'
+import { addStoreOption } from './options.ts'
 import { printJson, printTable, showNumber } from './print.ts'
 import { type InspectOptions, withInspection } from './with-inspection.ts'
 
 export function addPlanCommand(program: Command): void {
-  program
-    .command('plan')
-    .description('show what the next batch would be; touches nothing')
-    .argument('<job>', 'the job module')
-    .option('--store <url>', 'the offset store, such as sqlite:orders.offsets.db (or TIDEMARK_STORE)')
+  addStoreOption(
+    program.command('plan').description('show what the next batch would be; touches nothing').argument('<job>', 'the job module'),
+  )
     .option('--json', 'print the plan as JSON')
     .addHelpText('after', '\nExample:\n  tidemark plan orders.ts --json')
     .action((path: string, options: InspectOptions) =>

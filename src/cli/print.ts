@@ -3,17 +3,34 @@ export function printJson(result: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify({ v: 1, ...result })}\n`)
 }
 
-/** Writes rows of text as columns to stdout: the first left, the others right. */
-export function printTable(header: readonly string[], rows: readonly (readonly string[])[]): void {
+/** Where a command's text goes: to stdout, or beside it where stdout holds JSON. */
+export function textStream({ json = false }: { readonly json?: boolean }): NodeJS.WritableStream {
+  return json ? process.stderr : process.stdout
+}
+
+/** Writes rows of text as columns: the first left, the others right, or all left in a table of words. */
+export function printTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  { out = process.stdout, align = 'numbers' }: { readonly out?: NodeJS.WritableStream; readonly align?: 'numbers' | 'words' } = {},
+): void {
   const all = [header, ...rows]
   const widths = header.map((_, column) => Math.max(...all.map(row => (row[column] ?? '').length)))
   for (const row of all) {
-    const cells = widths.map((width, column) => (column === 0 ? (row[column] ?? '').padEnd(width) : (row[column] ?? '').padStart(width)))
-    process.stdout.write(`${cells.join('  ').trimEnd()}\n`)
+    const cells = widths.map((width, column) => {
+      const cell = row[column] ?? ''
+      return column === 0 || align === 'words' ? cell.padEnd(width) : cell.padStart(width)
+    })
+    out.write(`${cells.join('  ').trimEnd()}\n`)
   }
 }
 
 /** A number as people read it: `1,234,567`; a dash where there is none. */
 export function showNumber(value: number | undefined): string {
   return value === undefined ? '-' : value.toLocaleString('en-US')
+}
+
+/** `1 batch`, `2 batches`: a number with what it counts. */
+export function showCount(count: number, one: string, many = `${one}s`): string {
+  return `${showNumber(count)} ${count === 1 ? one : many}`
 }

@@ -92,7 +92,8 @@ export class Driver {
     this.#health = new Health(this.#bus)
     this.#planner = new Planner(sources, limits, batchIntervalMs, world)
     this.#waiter = new RecordWaiter(this.#planner, world, batchIntervalMs)
-    this.#mirrors = new GroupMirrors(this.#planner, sources, job.log)
+    // A replay is beside the stream: Kafka's tools would see the live group go back.
+    this.#mirrors = new GroupMirrors(this.#planner, options.batches === undefined ? sources : [], job.log)
     this.#estimator = backpressure === 'off' ? undefined : new PidRateEstimator({ batchIntervalMs, ...backpressure.pid })
     this.started = this.#ready.promise
     this.done = this.#run()

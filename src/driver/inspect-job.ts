@@ -21,6 +21,8 @@ export type NextBatch = {
   readonly streamId: string | undefined
   readonly epoch: number
   readonly lastBatchId: number
+  /** Why the stream can be read and never run from this store again, if it was retired. */
+  readonly retired: string | undefined
   /** Begun and not committed: it runs first, as it is. */
   readonly pending: Batch | undefined
   /** The next batch's id and ranges by what is there now; no ranges where there is nothing to read. */
@@ -70,6 +72,7 @@ export async function inspectJob(job: DriverJob, signal: AbortSignal): Promise<N
     streamId: state.streamId,
     epoch: state.epoch,
     lastBatchId: state.lastBatchId,
+    retired: state.retired,
     pending: state.pending,
     next: { id: (state.pending?.id ?? state.lastBatchId) + 1, ranges, lagAfter },
     problem,

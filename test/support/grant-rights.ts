@@ -23,6 +23,7 @@ export async function grantRights(kafka: KafkaAddress, rights: readonly Right[])
       permissionType: AclPermissionTypes.ALLOW,
     })),
   )
+  if (acl.length === 0) return
   const admin = kafkaClient(kafka).admin()
   await admin.connect()
   try {

@@ -2,6 +2,7 @@ import { decodeFetchResponse, encodeFetchRequest, FETCH } from '../protocol/fetc
 import { decodeFindCoordinatorResponse, encodeFindCoordinatorRequest, FIND_COORDINATOR } from '../protocol/find-coordinator.ts'
 import { decodeListOffsetsResponse, encodeListOffsetsRequest, LIST_OFFSETS } from '../protocol/list-offsets.ts'
 import { decodeMetadataResponse, encodeMetadataRequest, METADATA } from '../protocol/metadata.ts'
+import { decodeOffsetCommitResponse, encodeOffsetCommitRequest, OFFSET_COMMIT } from '../protocol/offset-commit.ts'
 import { decodeOffsetFetchResponse, encodeOffsetFetchRequest, OFFSET_FETCH } from '../protocol/offset-fetch.ts'
 import {
   decodeOffsetForLeaderEpochResponse,
@@ -20,13 +21,14 @@ export const LEADER_EPOCH_CALL = {
   encode: encodeOffsetForLeaderEpochRequest,
   decode: decodeOffsetForLeaderEpochResponse,
 }
-/** What a consumer group has committed, and the broker that knows. */
+/** What a consumer group has committed, read and written, and the broker that knows. */
 export const FIND_COORDINATOR_CALL = {
   api: FIND_COORDINATOR,
   floor: 1,
   encode: encodeFindCoordinatorRequest,
   decode: decodeFindCoordinatorResponse,
 }
+export const OFFSET_COMMIT_CALL = { api: OFFSET_COMMIT, floor: 6, encode: encodeOffsetCommitRequest, decode: decodeOffsetCommitResponse }
 export const OFFSET_FETCH_CALL = { api: OFFSET_FETCH, floor: 5, encode: encodeOffsetFetchRequest, decode: decodeOffsetFetchResponse }
 
 /** How long a broker may take to answer anything that it need not wait for, ms. */

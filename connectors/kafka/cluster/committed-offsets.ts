@@ -8,7 +8,7 @@ import type { Cluster } from './list-offsets.ts'
 import type { ClusterView } from './metadata-cache.ts'
 
 /** An answer, or why there was none and another try may get one. */
-type Attempt<T> = { readonly found: T } | { readonly why: string }
+export type Attempt<T> = { readonly found: T } | { readonly why: string }
 
 /**
  * What a consumer group has committed for partitions, as the broker that coordinates it tells; partitions it has nothing for are left out.
@@ -54,7 +54,12 @@ async function tryOnce(
 }
 
 /** Any broker knows. One after another is asked, so that a dead one does not hide the others; where none answers, that is the error. */
-async function findCoordinator({ pool }: Cluster, view: ClusterView, group: string, signal: AbortSignal): Promise<Attempt<BrokerAddress>> {
+export async function findCoordinator(
+  { pool }: Cluster,
+  view: ClusterView,
+  group: string,
+  signal: AbortSignal,
+): Promise<Attempt<BrokerAddress>> {
   let failure: unknown
   for (const address of view.brokers.values()) {
     try {

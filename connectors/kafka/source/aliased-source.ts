@@ -56,6 +56,11 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
     return this.#alias(await this.#naming(this.#source.committedOffsets(group, options)))
   }
 
+  async commitToGroup(offsets: readonly PartitionOffset[], options?: CallOptions): Promise<void> {
+    const own = offsets.filter(({ topic }) => topic.startsWith(this.#prefix))
+    await this.#naming(this.#source.commitToGroup(this.#unalias(own), options))
+  }
+
   async epochEndOffsets(positions: readonly PartitionOffset[], options?: CallOptions): Promise<PartitionOffset[]> {
     return this.#alias(await this.#naming(this.#source.epochEndOffsets(this.#unalias(positions), options)))
   }

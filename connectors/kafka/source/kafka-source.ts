@@ -9,6 +9,7 @@ import {
   showRange,
   type TopicPartition,
 } from '../../../src/core/values.ts'
+import { commitOffsets } from '../cluster/commit-offsets.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { epochEndOffsets } from '../cluster/epoch-end-offsets.ts'
 import { listOffsets } from '../cluster/list-offsets.ts'
@@ -78,6 +79,14 @@ export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     const session = this.#open()
     const partitions = await this.partitions({ signal })
     return committedOffsets(session, group, partitions, session.signalOf(signal))
+  }
+
+  async commitToGroup(offsets: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<void> {
+    const { alsoCommitToGroup: group } = this.#options
+    if (group === undefined) return
+    const session = this.#open()
+    const own = offsets.filter(({ topic }) => this.names(topic))
+    await commitOffsets(session, group, own, session.signalOf(signal))
   }
 
   async epochEndOffsets(positions: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<PartitionOffset[]> {

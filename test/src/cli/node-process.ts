@@ -14,7 +14,12 @@ export type Ended = {
   readonly stderr: string
 }
 
-export type ProcessOptions = { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string }
+export type ProcessOptions = {
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
+  /** What it finds on stdin. @default nothing, and no terminal */
+  readonly input?: string
+}
 
 /** A Node process that a test watches; ended with the test if it still runs then. */
 export class NodeProcess {
@@ -26,13 +31,14 @@ export class NodeProcess {
   #stderr = ''
   #hasEnded = false
 
-  constructor(args: readonly string[], { env = {}, cwd }: ProcessOptions = {}) {
-    const { TIDEMARK_STORE: _, ...inherited } = process.env
+  constructor(args: readonly string[], { env = {}, cwd, input }: ProcessOptions = {}) {
+    const { TIDEMARK_STORE: _, TIDEMARK_TO_STORE: _to, ...inherited } = process.env
     this.child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...inherited, NO_COLOR: '1', NODE_NO_WARNINGS: '1', NODE_COMPILE_CACHE, ...env },
       ...(cwd !== undefined && { cwd }),
     })
+    this.child.stdin?.end(input)
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#take(() => (this.#stdout += text)))
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#take(() => (this.#stderr += text)))
     this.ended = new Promise(resolve => {

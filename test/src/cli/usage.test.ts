@@ -21,19 +21,31 @@ export default stream({ name: 'orders' })
 }
 
 describe('help', () => {
-  test.for([['--help'], ['run', '--help'], ['plan', '--help'], ['offsets', '--help'], ['offsets', 'show', '--help']])(
-    '%s is on stdout, with examples',
-    async args => {
-      const { code, stdout, stderr } = await tidemark(args)
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-      expect(stdout).toContain('Usage: tidemark')
-      expect(stdout).toMatch(/Examples?:\n {2}tidemark \w+/)
-    },
-  )
+  const offsets = ['show', 'history', 'reset', 'rewind', 'export', 'import', 'copy'].map(command => ['offsets', command])
+  const commands = [[], ['run'], ['plan'], ['replay'], ['streams'], ['streams', 'rm'], ['offsets'], ...offsets]
+  test.for(commands.map(command => [...command, '--help']))('%s is on stdout, with examples', async args => {
+    const { code, stdout, stderr } = await tidemark(args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toContain('Usage: tidemark')
+    expect(stdout).toMatch(/Examples?:\n {2}tidemark \w+/)
+  })
 
   test('of the whole names every command and exit code', async () => {
     const { stdout } = await tidemark(['--help'])
-    for (const word of ['run', 'plan', 'offsets', '0 done', '1 failed', '2 usage', '3 data loss', '4 fenced', '130'])
+    for (const word of [
+      'run',
+      'plan',
+      'offsets',
+      'replay',
+      'streams',
+      'TIDEMARK_STORE',
+      '0 done',
+      '1 failed',
+      '2 usage',
+      '3 data loss',
+      '4 fenced',
+      '130',
+    ])
       expect(stdout).toContain(word)
   })
 
@@ -64,8 +76,30 @@ describe('a wrong call ends with 2 and a hint', () => {
     [['run', 'orders.ts', '--until', 'yesterday'], "It is 'latest', a date (2026-11-20, in UTC), a time with a zone"],
     [['run', 'orders.ts', '--until', '2026-11-20T12:00:00'], 'a time with a zone'],
     [['offsets', 'shw', 'orders.ts'], 'Did you mean show?'],
+    [['offsets', 'show'], 'Which stream? Name its job, or --stream with --store.'],
+    [
+      ['offsets', 'show', '--stream', 'orders'],
+      'No store is named. Add --store, such as --store sqlite:orders.offsets.db, or set TIDEMARK_STORE.',
+    ],
+    [['offsets', 'reset', 'orders.ts'], "required option '--to <where>' not specified"],
+    [['offsets', 'reset', 'orders.ts', '--to', 'yesterday'], '--to yesterday is not understood.'],
+    [['offsets', 'reset', 'orders.ts', '--to', 'latest', '--reason', 'start'], '--reason is a text of your own'],
+    [['offsets', 'rewind', 'orders.ts', '--batches', '0'], '--batches 0 is not understood. It is a whole number from 1.'],
+    [['offsets', 'history', 'orders.ts', '--limit', 'all'], '--limit all is not understood.'],
+    [['offsets', 'import', 'orders.ts'], 'Which file?'],
+    [['offsets', 'import', 'orders.ts', 'missing.json'], 'missing.json cannot be read'],
+    [['offsets', 'import', 'orders.ts', 'orders.ts'], 'orders.ts is not what `offsets export` prints'],
+    [['offsets', 'copy', 'orders.ts'], 'Where to? Add --to'],
+    [['offsets', 'copy', 'orders.ts', '--to', 'other.db'], '--to is not a URL.'],
+    [['replay', 'orders.ts'], "required option '--batch <id>' not specified"],
+    [['replay', 'orders.ts', '--batch', 'last'], '--batch last is not understood.'],
+    [['run', 'orders.ts', '--finish', '--until', 'latest'], '--until has no meaning beside it'],
+    [['run', 'orders.ts', '--adopt', 'files:put'], 'Stream orders has no output files:put'],
+    [['streams'], 'No store is named.'],
+    [['streams', 'rm'], "missing required argument 'name'"],
+    [['plan', 'orders.ts', '--store', 'kafka:///topic'], '--store names no server. Write it as kafka://host:port,host:port/topic.'],
     [['plan', 'orders.ts', '--store', 'mysql:db'], '--store names a store of kind mysql:, which is not known'],
-    [['plan', 'orders.ts', '--store', 'offsets.db'], '--store is not a URL. It is a URL such as sqlite:path/to/offsets.db.'],
+    [['plan', 'orders.ts', '--store', 'offsets.db'], '--store is not a URL. It is a URL such as sqlite:path/to/offsets.db, postgres://'],
     [['plan', 'orders.ts', '--store', 'sqlite:'], '--store names no file after sqlite:'],
   ])('%j', async ([args, hint]) => {
     const folder = temporaryFolder()

@@ -7,6 +7,10 @@ const sources: Readonly<Record<string, string>> = {
   'tidemark/kafka': 'connectors/kafka/index.ts',
   'tidemark/files': 'connectors/files/index.ts',
   'tidemark/console': 'connectors/console/index.ts',
+  'tidemark/postgres': 'connectors/postgres/index.ts',
+  'tidemark/testing': 'src/testing/index.ts',
+  'tidemark/offsets/sqlite': 'offsets/sqlite/index.ts',
+  'tidemark/offsets/memory': 'offsets/memory/index.ts',
 }
 
 /** Writes a job module into `folder`, where the package's name is not known, with what it imports by that name made to be found. */

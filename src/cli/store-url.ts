@@ -1,0 +1,142 @@
+import { ConfigError } from '../core/errors.ts'
+import type { OffsetStore } from '../core/offset-store.ts'
+import { loadStore } from './load-store.ts'
+
+/** A store as the command line names it. */
+export type StoreUrl = {
+  /** Without user, password and what else its parameters may hold: for messages and notes. */
+  readonly shown: string
+  /** Connects nothing. */
+  readonly open: () => Promise<OffsetStore>
+}
+
+const FORMS =
+  'sqlite:path/to/offsets.db, postgres://user@host/database, redis://host:6379, zookeeper://host:2181,host:2181/root or kafka://host:9092/topic'
+
+/**
+ * Reads the URL of a store; each kind is loaded only where its URL asks for it. `origin` is where a mistake is to be mended: a URL may hold a password,
+ * so no message holds a URL. Throws `ConfigError`.
+ */
+export function parseStoreUrl(url: string, origin: string): StoreUrl {
+  const kind = /^([a-z]+):/i.exec(url)?.[1]?.toLowerCase()
+  switch (kind) {
+    case 'sqlite': {
+      const path = url.slice('sqlite:'.length).replace(/^\/\/(?=[^/])/, '')
+      if (path === '') throw new ConfigError(`${origin} names no file after sqlite:. Write sqlite:path/to/offsets.db.`)
+      return { shown: `sqlite:${path}`, open: async () => (await import('../../offsets/sqlite/index.ts')).sqliteOffsets({ path }) }
+    }
+    case 'postgres':
+    case 'postgresql': {
+      // Not `schema`: other tools put one of their own into the same URL, and the tables would land in theirs.
+      const { rest, taken } = takeParameters(url, ['tidemark_schema'])
+      const schema = taken.get('tidemark_schema')
+      return {
+        shown: showUrl(kind, rest, taken),
+        open: () =>
+          loadStore('postgres:', 'pg', async () => {
+            const { postgresOffsets } = await import('../../offsets/postgres/index.ts')
+            return postgresOffsets({ connectionString: rest, ...(schema !== undefined && { schema }) })
+          }),
+      }
+    }
+    case 'redis':
+    case 'rediss': {
+      const { rest, taken } = takeParameters(url, ['prefix'])
+      const prefix = taken.get('prefix')
+      return {
+        shown: showUrl(kind, rest, taken),
+        open: () =>
+          loadStore(`${kind}:`, 'ioredis', async () => {
+            const { redisOffsets } = await import('../../offsets/redis/index.ts')
+            return redisOffsets({ url: rest, ...(prefix !== undefined && { prefix }) })
+          }),
+      }
+    }
+    case 'zookeeper': {
+      const { servers, path, login } = parseServers(url, kind, origin)
+      return {
+        shown: `zookeeper://${servers.join(',')}${path === undefined ? '' : `/${path}`}`,
+        open: () =>
+          loadStore('zookeeper:', 'node-zookeeper-client', async () => {
+            const { zookeeperOffsets } = await import('../../offsets/zookeeper/index.ts')
+            return zookeeperOffsets({
+              connect: servers.join(','),
+              ...(path !== undefined && { root: `/${path}` }),
+              ...(login !== undefined && { auth: { scheme: 'digest', auth: `${login.username}:${login.password}` } }),
+            })
+          }),
+      }
+    }
+    case 'kafka': {
+      const { servers, path, login, parameters } = parseServers(url, kind, origin)
+      return {
+        shown: `kafka://${servers.join(',')}${path === undefined ? '' : `/${path}`}`,
+        open: async () => {
+          const { kafkaOffsets } = await import('../../offsets/kafka/index.ts')
+          const ssl = parameters.get('ssl') === 'true'
+          const mechanism = parameters.get('mechanism') ?? 'plain'
+          const kafka = { brokers: servers, ssl, ...(login !== undefined && { sasl: { mechanism, ...login } as never }) }
+          return kafkaOffsets({ kafka, ...(path !== undefined && { topic: path }) })
+        },
+      }
+    }
+    default:
+      throw new ConfigError(
+        `${origin} ${kind === undefined ? 'is not a URL' : `names a store of kind ${kind}:, which is not known`}. It is a URL such as ${FORMS}.`,
+      )
+  }
+}
+
+/** Takes parameters of ours out of a URL whose others are the client's, without writing the rest anew: a password must stay as it was given. */
+function takeParameters(url: string, names: readonly string[]): { readonly rest: string; readonly taken: ReadonlyMap<string, string> } {
+  const taken = new Map<string, string>()
+  const [head = '', ...query] = url.split('?')
+  const kept = query
+    .join('?')
+    .split('&')
+    .filter(part => {
+      const [name = '', value = ''] = part.split('=')
+      if (!names.includes(name)) return part !== ''
+      taken.set(name, decodeURIComponent(value))
+      return false
+    })
+  return { rest: kept.length === 0 ? head : `${head}?${kept.join('&')}`, taken }
+}
+
+/** Only the host, the path and parameters of ours: a password may stand before the host, and also among the parameters. */
+function showUrl(kind: string, url: string, ours: ReadonlyMap<string, string>): string {
+  const [head = '', ...query] = url.split('?')
+  // A password with a question mark in it, not escaped: nobody can say where the host begins.
+  if (query.some(part => part.includes('@'))) return `${kind}:`
+  const place = head.slice(head.indexOf(':') + 1).replace(/^\/\//, '')
+  const parameters = Array.from(ours, ([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
+  return `${kind}://${place.slice(place.lastIndexOf('@') + 1)}${parameters === '' ? '' : `?${parameters}`}`
+}
+
+type Login = { readonly username: string; readonly password: string }
+
+/** `kind://user:password@host:port,host:port/path?parameters`, which URL of the language does not read: it has several hosts. */
+function parseServers(
+  url: string,
+  kind: string,
+  origin: string,
+): {
+  readonly servers: string[]
+  readonly path: string | undefined
+  readonly login: Login | undefined
+  readonly parameters: URLSearchParams
+} {
+  const match = /^[a-z]+:\/\/(?:([^/?]*)@)?([^@/?]*)(?:\/([^?]*))?(?:\?(.*))?$/i.exec(url)
+  const servers = (match?.[2] ?? '').split(',').filter(server => server !== '')
+  if (match === null || servers.length === 0) {
+    throw new ConfigError(`${origin} names no server. Write it as ${kind}://host:port,host:port/${kind === 'kafka' ? 'topic' : 'root'}.`)
+  }
+  const [, user, , path, query] = match
+  const [username = '', ...password] = user?.split(':') ?? []
+  return {
+    servers,
+    path: path === undefined || path === '' ? undefined : decodeURIComponent(path),
+    login: user === undefined ? undefined : { username: decodeURIComponent(username), password: decodeURIComponent(password.join(':')) },
+    parameters: new URLSearchParams(query ?? ''),
+  }
+}
