@@ -13,5 +13,6 @@ export {
 export { ManualClock } from './manual-clock.ts'
 export type { MemoryRecord } from './memory-log.ts'
 export { MemorySource, type MemorySourceOptions, memorySource, type NewRecord, type SourceCall } from './memory-source.ts'
+export type { StoreFault, StoreFaults } from './offset-store/contract.ts'
 export { type OffsetStoreContractOptions, type OpenedOffsetStore, offsetStoreContract } from './offset-store-contract.ts'
 export { seededRandom } from './seeded-random.ts'

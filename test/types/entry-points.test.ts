@@ -104,10 +104,19 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
   'tidemark/postgres': ['PostgresSinkOptions', 'PostgresTableOptions', 'PostgresWriteOptions'],
   'tidemark/offsets/postgres': ['PostgresOffsetsOptions', 'PostgresMigrationOptions'],
   'tidemark/offsets/redis': ['RedisOffsetsOptions', 'RedisClient'],
-  'tidemark/offsets/zookeeper': ['ZookeeperOffsetsOptions'],
+  'tidemark/offsets/zookeeper': ['ZookeeperOffsetsOptions', 'ZookeeperAuth', 'ZookeeperClient'],
   'tidemark/offsets/kafka': ['KafkaOffsetsOptions'],
   'tidemark/testing': [
-    ...['OffsetStoreContractOptions', 'OpenedOffsetStore', 'MemorySourceOptions', 'MemoryRecord', 'NewRecord', 'SourceCall'],
+    ...[
+      'OffsetStoreContractOptions',
+      'OpenedOffsetStore',
+      'StoreFault',
+      'StoreFaults',
+      'MemorySourceOptions',
+      'MemoryRecord',
+      'NewRecord',
+      'SourceCall',
+    ],
     ...['CollectingSinkOptions', 'CollectedTask', 'SinkFailure'],
   ],
 }

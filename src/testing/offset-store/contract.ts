@@ -1,9 +1,25 @@
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
-import { type ErrorCode, isTidemarkError, type TidemarkError } from '../../core/errors.ts'
+import { type ErrorCode, isRetryable, isTidemarkError, type TidemarkError } from '../../core/errors.ts'
 import type { HistoryEntry, HistoryOptions, Lease, OffsetStore } from '../../core/offset-store.ts'
 import { systemRandom } from '../../core/random.ts'
 import type { Batch, OffsetRange, PartitionOffset } from '../../core/values.ts'
+
+/** The faults that the contract can try. */
+export type StoreFault = 'cut' | 'loseNextAnswer' | 'restart'
+
+/** How to make the faults between a store's clients and its server. A fault that is not declared may be left out. */
+export type StoreFaults = {
+  /** Closes every connection of the store's clients, in the middle of whatever is under way. They may connect again at once. */
+  cut?(): Promise<void>
+  /**
+   * Of the requests that the clients send from now on, the first `skip` are answered. The next one reaches the server, its answer never arrives, and
+   * its connection is closed once the server has answered. `disarm` ends the watch and says whether an answer was lost.
+   */
+  loseNextAnswer?(skip?: number): Promise<{ disarm(): boolean }>
+  /** Ends the server as `kill -9` does and starts it again on its address and its data. Resolves when it answers. */
+  restart?(): Promise<void>
+}
 
 /** What a test of the contract is given: two clients of the same data (which may be one and the same), and a name no other test uses. */
 export type ContractWorld = {
@@ -13,6 +29,8 @@ export type ContractWorld = {
   readonly stream: string
   /** A short lease, for tests that wait for its end. */
   readonly ttlMs: number
+  /** What {@link OpenedOffsetStore} has, each checked to be there. */
+  readonly faults: Required<StoreFaults>
 }
 
 /** Defines one test of the contract. */
@@ -72,6 +90,19 @@ export async function refusedUnchanged(world: ContractWorld, call: () => Promise
 /** All that can be seen of a stream, by both clients. */
 export async function everything({ store, other, stream }: ContractWorld): Promise<unknown> {
   return [await store.read(stream), await store.snapshot(stream), await other.read(stream), await other.snapshot(stream)]
+}
+
+/** Sends a call until it is accepted, as a driver does: what may pass is tried again, anything else fails the test. */
+export async function untilAccepted<T>(call: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + 30_000
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!isRetryable(error) || performance.now() > deadline) throw error
+    }
+    await setTimeout(5)
+  }
 }
 
 /** Tries until the lease that is in the way has ended, by the store's clock and nobody else's. */

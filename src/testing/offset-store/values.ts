@@ -34,10 +34,16 @@ const ODD_NAMES = [
   'n'.repeat(2_000),
 ]
 
+/** No topic can have these, but a stream can; the long one does not compress to a key that any index takes. */
+const ODD_STREAMS = ['nul \u0000 in it', 'nul ', Array.from({ length: 3_000 }, (_, n) => n.toString(36)).join('.')]
+
+const HALF_A_PAIR = 'half a pair: \ud83e'
+
 const ALL_FACTS: Json = {
   '': null,
   'a/b "c"': [1, -0.5, 1e300, true, false, null, '', 'Straße 🦄\n', { deep: [[[]]] }],
   max: Number.MAX_SAFE_INTEGER,
+  nul: 'a\u0000b',
   __proto: 'x'.repeat(10_000),
 }
 
@@ -63,7 +69,7 @@ const calls: readonly (readonly [string, (store: OffsetStore, lease: Lease, sign
 /** Values come back as they were given, whatever they are, and nobody holds a piece of the store's own. */
 export function defineValueTests(test: DefineTest): void {
   test('any non-empty text is a name of a stream of its own', async ({ store, other }) => {
-    const names = ODD_NAMES.map(name => `${name}${uniqueName('')}`)
+    const names = [...ODD_NAMES, ...ODD_STREAMS].map(name => `${name}${uniqueName('')}`)
     for (const [n, name] of names.entries()) {
       const lease = await store.acquire(name, name, LONG_MS)
       await run(store, lease, batch(1, [range(0, n, n + 1)]))
@@ -82,6 +88,20 @@ export function defineValueTests(test: DefineTest): void {
     await refused(store.read(''), 'CONFIG')
     await refused(store.snapshot(''), 'CONFIG')
     await refused(historyOf(store, ''), 'CONFIG')
+  })
+
+  test('half a surrogate pair is no text, so what is named by it is refused', async world => {
+    const { store, other, stream } = world
+    const lease = await store.acquire(stream, 'first', LONG_MS)
+    await run(store, lease, batch(1, [range(0, 0, 10)]))
+    const snapshot = await store.snapshot(stream)
+    await refusedUnchanged(world, () => other.acquire(HALF_A_PAIR, 'first', LONG_MS), 'CONFIG')
+    await refusedUnchanged(world, () => other.acquire(stream, HALF_A_PAIR, LONG_MS, { steal: true }), 'CONFIG')
+    await refusedUnchanged(world, () => other.read(HALF_A_PAIR), 'CONFIG')
+    await refusedUnchanged(world, () => other.restore({ ...snapshot, stream: HALF_A_PAIR }), 'CONFIG')
+    await refusedUnchanged(world, () => other.retire(lease, HALF_A_PAIR), 'CONFIG')
+    await refusedUnchanged(world, () => other.begin(lease, batch(2, [range(0, 0, 1, { topic: HALF_A_PAIR })])), 'CONFLICT')
+    await refusedUnchanged(world, () => other.reset(lease, [position(0, 1, { topic: HALF_A_PAIR })]), 'CONFLICT')
   })
 
   test('topics of any name are kept apart', async ({ store, other, stream }) => {

@@ -3,6 +3,7 @@
 
 import { kafkaSource } from '../../../connectors/kafka/index.ts'
 import { errorMessage, isTidemarkError } from '../../../src/core/errors.ts'
+import { silentLog } from '../../../src/core/log.ts'
 import { stream } from '../../../src/index.ts'
 import { strike, withStrikes } from '../strike.ts'
 import { openOutput } from './outputs.ts'
@@ -19,6 +20,7 @@ const job = stream({
   batchIntervalMs: 0,
   limits: { maxRecordsPerBatch: recordsPerBatch },
   leaseTtlMs,
+  log: silentLog,
 })
   .from(withStrikes(source))
   .map(record => ({ topic: record.topic, part: record.partition, place: record.offset }))

@@ -54,14 +54,16 @@ function strikingKafkaSocket({ host, port, onConnect }: { host: string; port: nu
   return strikingSocket(connect({ host, port }, onConnect), isEndTxn)
 }
 
+/** Once it is connected, for `connect` gives a socket its own `write` back. */
 function strikingSocket(socket: Socket, isLedgerWrite: (bytes: Buffer) => boolean): Socket {
-  const write = socket.write.bind(socket) as (chunk: unknown, ...rest: unknown[]) => boolean
-  socket.write = ((chunk: unknown, ...rest: unknown[]) => {
-    if (!Buffer.isBuffer(chunk) || !isLedgerWrite(chunk)) return write(chunk, ...rest)
-    strikeNow('before', 'ledger')
-    return write(chunk, () => strikeNow('after', 'ledger'))
-  }) as Socket['write']
-  return socket
+  return socket.prependOnceListener('connect', () => {
+    const write = socket.write.bind(socket) as (chunk: unknown, ...rest: unknown[]) => boolean
+    socket.write = ((chunk: unknown, ...rest: unknown[]) => {
+      if (!Buffer.isBuffer(chunk) || !isLedgerWrite(chunk)) return write(chunk, ...rest)
+      strikeNow('before', 'ledger')
+      return write(chunk, () => strikeNow('after', 'ledger'))
+    }) as Socket['write']
+  })
 }
 
 function strikingRedis(url: string): Redis {

@@ -2,7 +2,7 @@
 export type CrashPoint = { readonly name: string; readonly strike: string }
 
 /** Every arrow of a batch's life, in an order in which one stream meets them all: each process dies at one and is followed by the next. */
-export const CRASH_POINTS: readonly CrashPoint[] = [
+const CRASH_POINTS: readonly CrashPoint[] = [
   // A stream's first start: nothing is there yet.
   ...beforeAndAfter('acquire'),
   ...beforeAndAfter('read'),
@@ -46,9 +46,10 @@ export type MatrixStream = {
   readonly steal: boolean
 }
 
-/** Whether the output has a ledger to die at: those that have none are not struck there. */
-export function hasLedger(output: OutputKind): boolean {
-  return output !== 'files' && output !== 'console'
+/** The points that an output has: files have no ledger beside their names, and the console has no fence either. */
+export function crashPointsOf(output: OutputKind): CrashPoint[] {
+  const lacks = output === 'console' ? / (ledger|fence) / : output === 'files' ? / ledger / : undefined
+  return CRASH_POINTS.filter(({ strike }) => !lacks?.test(strike))
 }
 
 function beforeAndAfter(call: string, nth = 1, name = call): CrashPoint[] {

@@ -1,0 +1,100 @@
+import { ConnectionError } from '../../src/core/errors.ts'
+import { showRange, type Task } from '../../src/core/values.ts'
+import { isConnectionLost, sqlState } from '../../src/util/postgres-error.ts'
+import type { PostgresClient } from '../../src/util/postgres-pool.ts'
+import { runScript } from './connection.ts'
+import { CopyStatement } from './copy/copy-statement.ts'
+import { findFaultyRow } from './find-faulty-row.ts'
+import { isRefusal, type Ledger } from './ledger.ts'
+import { columnOfStaging, copyIntoStaging, copyIntoTable, mergeSql, SAVEPOINT } from './merge-sql.ts'
+import { isAboutRows, placeInCopy, refusedByServer } from './row-error.ts'
+import type { Target } from './target.ts'
+
+type Messages = AsyncIterable<readonly Buffer[]>
+
+/**
+ * Writes tasks in one transaction: rows, ledger rows, commit. Resolves when they are in. What is sent is one message and the rows; as soon as the
+ * server has the last of them it goes through to the commit by itself. Before that, only rows of this attempt are there, in the table where nobody can run
+ * into them, or in a temporary table: so an attempt that is stopped anywhere keeps no other waiting.
+ *
+ * Throws the server's own error with the transaction rolled back; see {@link explainFailure}.
+ */
+export async function copyTasks(
+  client: PostgresClient,
+  ledger: Ledger,
+  tasks: readonly Task[],
+  target: Target,
+  messages: Messages,
+): Promise<void> {
+  const [first] = tasks
+  if (first === undefined) return
+  const rows = target.isStaged ? `${copyIntoStaging(target)};\nsavepoint ${SAVEPOINT};\n${mergeSql(target)}` : copyIntoTable(target)
+  const statement = new CopyStatement(`${ledger.beginSql(first)};\n${rows};\n${ledger.commitSql(tasks)}`)
+  await statement.start(client)
+  try {
+    for await (const some of messages) {
+      for (const message of some) {
+        const isSent = statement.write(message)
+        if (isSent !== undefined) await isSent
+      }
+    }
+  } catch (error) {
+    await statement.fail()
+    throw error
+  }
+  await statement.end()
+}
+
+/** The same for a task without rows: its ledger row alone. */
+export async function applyEmpty(client: PostgresClient, ledger: Ledger, tasks: readonly Task[]): Promise<void> {
+  const [first] = tasks
+  if (first !== undefined) await runScript(client, `${ledger.beginSql(first)};\n${ledger.commitSql(tasks)}`)
+}
+
+/**
+ * What became of a task whose transaction failed: resolves where another attempt has it in, or throws what is to be told. Rolls back.
+ * `count` is how many rows were sent, of this task alone.
+ */
+export async function explainFailure(
+  client: PostgresClient,
+  ledger: Ledger,
+  task: Task,
+  error: unknown,
+  target: Target | undefined,
+  count: number,
+): Promise<void> {
+  if (sqlState(error) === undefined || isConnectionLost(error)) {
+    if (!isConnectionLost(error)) await runScript(client, 'rollback')
+    throw error
+  }
+  if (isRefusal(error)) {
+    await runScript(client, 'rollback')
+    if ((await ledger.judge(client, task)) === 'applied') return
+    // Refused, and a moment later not any more: the fence was raised to this attempt's epoch in between.
+    throw new ConnectionError(
+      `${ledger.destination} did not take ${showRange(task.range)} of batch ${task.batchId} before its fence was raised; nothing of it was written.`,
+      { cause: error, details: { stream: task.stream, output: task.output, batchId: task.batchId, index: task.index } },
+    )
+  }
+  if (!isAboutRows(error)) {
+    await runScript(client, 'rollback')
+    throw error
+  }
+  const failure = await explainRow(client, task, error, target, count)
+  await runScript(client, 'rollback')
+  throw failure
+}
+
+async function explainRow(client: PostgresClient, task: Task, error: unknown, target: Target | undefined, count: number): Promise<unknown> {
+  const copied = placeInCopy(error)
+  if (target === undefined) return refusedByServer(error, task, undefined, undefined)
+  if (copied !== undefined) {
+    const column = copied.column === undefined || !target.isStaged ? copied.column : columnOfStaging(target, copied.column)
+    return refusedByServer(error, task, copied.row, column)
+  }
+  if (!target.isStaged) return refusedByServer(error, task, undefined, undefined)
+  const found = await findFaultyRow(client, target, count)
+  return found === undefined
+    ? refusedByServer(error, task, undefined, undefined)
+    : refusedByServer(found.error, task, found.row, found.column)
+}

@@ -1,0 +1,3 @@
+export { postgresSinkMigration } from './ledger-schema.ts'
+export type { PostgresSinkOptions, PostgresTableOptions, PostgresWriteOptions } from './options.ts'
+export { postgresSink } from './postgres-sink.ts'

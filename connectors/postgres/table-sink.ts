@@ -1,0 +1,141 @@
+import type { FenceMark, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
+import { showRange, type Task } from '../../src/core/values.ts'
+import type { PostgresClient } from '../../src/util/postgres-pool.ts'
+import { checkTable } from './check-table.ts'
+import type { Connection } from './connection.ts'
+import { applyEmpty, copyTasks, explainFailure } from './copy-attempt.ts'
+import { EncodedRows, type SmallTask } from './encoded-rows.ts'
+import { GroupCommit } from './group-commit.ts'
+import type { Ledger } from './ledger.ts'
+import { parseTableName } from './names.ts'
+import { OutputLedgers } from './output-ledgers.ts'
+import { loadTable, type Table } from './table.ts'
+import type { TableMode } from './target.ts'
+
+type Context = Parameters<Sink<unknown>['write']>[2]
+
+/** Rows into a table by binary COPY, each task with its ledger row in one transaction. */
+export class TableSink implements Sink<unknown> {
+  readonly name: string
+  readonly guarantee = 'exactly-once'
+  readonly ordering: 'partition' | 'none'
+  readonly rewritten: Rewritten
+  readonly #mode: TableMode
+  readonly #connection: Connection
+  readonly #ledgers: OutputLedgers
+  readonly #groups = new Map<Ledger, GroupCommit>()
+  #table: Promise<Table> | undefined
+
+  constructor(mode: TableMode, connection: Connection, schema: string) {
+    this.name = `postgres:${mode.table}`
+    this.ordering = mode.key === undefined ? 'none' : 'partition'
+    this.rewritten =
+      mode.key === undefined
+        ? { addsRows: true, sentence: 'appended a second time' }
+        : {
+            addsRows: false,
+            sentence: `written over the rows of the same ${mode.key.join(', ')}${mode.version === undefined ? ', also over newer ones' : ''}`,
+          }
+    this.#mode = mode
+    this.#connection = connection
+    this.#ledgers = new OutputLedgers(connection, schema, `Table ${mode.table} of Postgres`)
+  }
+
+  async prepare(context: SinkContext): Promise<void> {
+    await this.#connection.use(async client => {
+      await this.#ledgers.prepare(client, context)
+      this.#table = Promise.resolve(await this.#loadTable(client))
+    }, context.signal)
+  }
+
+  async open(context: SinkContext): Promise<void> {
+    this.#ledgers.remember(context)
+    await this.#tableOf()
+  }
+
+  fence(mark: FenceMark): Promise<void> {
+    return this.#ledgers.fence(mark)
+  }
+
+  applied(task: Task): Promise<boolean> {
+    return this.#ledgers.applied(task)
+  }
+
+  async write(task: Task, rows: AsyncIterable<readonly unknown[]>, { signal }: Context): Promise<void> {
+    const ledger = this.#ledgers.of(task)
+    const encoded = new EncodedRows(task, rows, await this.#tableOf(), this.#mode)
+    try {
+      const small = await encoded.drawSmall()
+      signal.throwIfAborted()
+      if (small === undefined) await this.#stream(ledger, encoded, signal)
+      else await this.#groupOf(ledger).add(small, signal)
+    } catch (error) {
+      // The table may have been altered: the next attempt looks at it anew.
+      this.#table = undefined
+      throw error
+    } finally {
+      await encoded.close()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close()
+  }
+
+  async #stream(ledger: Ledger, encoded: EncodedRows, signal: AbortSignal): Promise<void> {
+    const { task, target } = encoded
+    if (target === undefined) throw new Error(`no rows of ${showRange(task.range)} to stream`)
+    await this.#connection.use(async client => {
+      try {
+        await copyTasks(client, ledger, [task], target, encoded.messages())
+      } catch (error) {
+        await explainFailure(client, ledger, task, error, target, encoded.count)
+      }
+    }, signal)
+  }
+
+  #groupOf(ledger: Ledger): GroupCommit {
+    let group = this.#groups.get(ledger)
+    if (group === undefined) {
+      group = new GroupCommit(small => this.#commitGroup(ledger, small))
+      this.#groups.set(ledger, group)
+    }
+    return group
+  }
+
+  async #commitGroup(ledger: Ledger, group: readonly SmallTask[]): Promise<void> {
+    const [first] = group
+    if (first === undefined) return
+    const tasks = group.map(({ task }) => task)
+    await this.#connection.use(async client => {
+      try {
+        if (first.target === undefined) await applyEmpty(client, ledger, tasks)
+        else await copyTasks(client, ledger, tasks, first.target, messagesOf(group))
+      } catch (error) {
+        if (group.length === 1) return explainFailure(client, ledger, first.task, error, first.target, first.count)
+        await client.query({ text: 'rollback' })
+        throw error
+      }
+    })
+  }
+
+  async #tableOf(): Promise<Table> {
+    this.#table ??= this.#connection.use(client => this.#loadTable(client))
+    try {
+      return await this.#table
+    } catch (error) {
+      this.#table = undefined
+      throw error
+    }
+  }
+
+  async #loadTable(client: PostgresClient): Promise<Table> {
+    const table = await loadTable(client, parseTableName(this.#mode.table))
+    checkTable(table, this.#mode)
+    return table
+  }
+}
+
+async function* messagesOf(group: readonly SmallTask[]): AsyncGenerator<readonly Buffer[]> {
+  for (const { messages } of group) yield messages
+}

@@ -1,0 +1,149 @@
+import { Client } from 'pg'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { postgresSink } from '../../../connectors/postgres/index.ts'
+import { startPostgres } from '../../support/services/start-postgres.ts'
+import { waitUntil } from '../../support/services/wait-until.ts'
+import { attemptsLike, context, makePlace, manyRows, mark, type Place, readySink, rowsOf, running, task } from './postgres-task.ts'
+import { ROWS } from './stopped-attempt-parts.ts'
+
+type Order = { id: number; v?: number }
+
+let place: Place
+beforeAll(async () => {
+  place = await makePlace()
+})
+
+/** Cuts the connections of an output's attempts. */
+function endAttempts(output: string): Promise<object[]> {
+  return place.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name like $1', [attemptsLike(place, output)])
+}
+
+/** Rows of which the last come only when `meanwhile` is done. */
+async function* interrupted(meanwhile: () => Promise<unknown>): AsyncGenerator<readonly Order[]> {
+  yield* manyRows(ROWS - 1000, id => ({ id }))
+  await meanwhile()
+  yield Array.from({ length: 1000 }, (_, at) => ({ id: ROWS - 1000 + at }))
+}
+
+describe('an attempt may be tried again, and is then in once', () => {
+  test('after its connection was cut in the middle', async () => {
+    await place.query('create table cut (id int8)')
+    const sink = await readySink<Order>(place, { table: 'cut', columns: ['id'] }, 'cut')
+    const rows = interrupted(() => endAttempts('cut'))
+    await expect(sink.write(task({ output: 'cut' }), rows, running)).rejects.toMatchObject({ code: 'CONNECTION', retryable: true })
+    expect(await place.query('select * from cut')).toEqual([])
+    await sink.write(
+      task({ output: 'cut' }),
+      interrupted(async () => {}),
+      running,
+    )
+    expect(await place.query('select count(*)::int from cut')).toEqual([{ count: ROWS }])
+  })
+
+  test('after a deadlock with somebody else', async () => {
+    await place.query('create table dead (id int8 primary key, v int8); insert into dead values (1, 0), (2, 0)')
+    const other = await makePlace()
+    const url = new URL(place.connectionString)
+    url.searchParams.set('options', '-c deadlock_timeout=3s')
+    const connectionString = url.href
+    const sink = await readySink<Order>(place, { connectionString, table: 'dead', columns: ['id', 'v'], key: 'id' }, 'dead')
+    await other.query(`set deadlock_timeout = '1h'; begin; update ${place.schema}.dead set v = 1 where id = 2`)
+    const merge = sink.write(
+      task({ output: 'dead' }),
+      rowsOf<Order>([
+        { id: 1, v: 5 },
+        { id: 2, v: 5 },
+      ]),
+      running,
+    )
+    merge.catch(() => {})
+    await waitUntil('the merge waits for the second row', async () => {
+      const rows = await place.query("select from pg_stat_activity where wait_event_type = 'Lock' and application_name like $1", [
+        attemptsLike(place, 'dead'),
+      ])
+      return rows.length > 0
+    })
+    // The other waits patiently, so the merge is the one that finds the deadlock.
+    const waiting = other.query(`update ${place.schema}.dead set v = 1 where id = 1`)
+    await expect(merge).rejects.toMatchObject({ code: 'CONNECTION', retryable: true, details: { sqlState: '40P01' } })
+    await waiting
+    await other.query('commit')
+    await sink.write(
+      task({ output: 'dead' }),
+      rowsOf<Order>([
+        { id: 1, v: 5 },
+        { id: 2, v: 5 },
+      ]),
+      running,
+    )
+    expect(await place.query('select v::int from dead')).toEqual([{ v: 5 }, { v: 5 }])
+  })
+
+  test('after the server was killed in the middle and started again', async () => {
+    await using server = await startPostgres({ own: true })
+    const query = async (text: string) => {
+      const client = new Client({ connectionString: server.address })
+      await client.connect()
+      try {
+        return (await client.query(text)).rows
+      } finally {
+        await client.end()
+      }
+    }
+    await query('create table orders (id int8)')
+    const sink = postgresSink<Order>({ connectionString: server.address, table: 'orders', columns: ['id'] })
+    await sink.prepare?.(context())
+    await sink.fence?.(mark())
+    await sink.write(task(), rowsOf<Order>([{ id: -1 }]), running)
+    const interruptedTask = task({ index: 1 })
+    // What is killed is the server's first process. The one of the connection goes when it finds that out, and may get through to its commit before.
+    const outcome = await sink
+      .write(
+        interruptedTask,
+        interrupted(() => server.kill()),
+        running,
+      )
+      .then(
+        () => 'applied',
+        (error: unknown) => error,
+      )
+    if (outcome !== 'applied') expect(outcome).toMatchObject({ code: 'CONNECTION', retryable: true })
+    const answer = await sink.applied?.(interruptedTask).catch((error: unknown) => error)
+    if (typeof answer !== 'boolean') expect(answer).toMatchObject({ code: 'CONNECTION', retryable: true })
+    await server.start()
+    expect(await sink.applied?.(task())).toBe(true)
+    if (outcome === 'applied') expect(await sink.applied?.(interruptedTask)).toBe(true)
+    await sink.fence?.(mark({ epoch: 2, owner: 'host:2:b' }))
+    await sink.write(
+      { ...interruptedTask, epoch: 2 },
+      interrupted(async () => {}),
+      running,
+    )
+    expect(await query('select count(*)::int, count(distinct id)::int as ids from orders')).toEqual([{ count: ROWS + 1, ids: ROWS + 1 }])
+    await sink.close?.()
+  })
+
+  test('after the table was altered in between', async () => {
+    await place.query('create table altered (id int4)')
+    const sink = await readySink<Order>(place, { table: 'altered', columns: ['id'] }, 'altered')
+    await place.query('alter table altered alter id type int8')
+    await expect(sink.write(task({ output: 'altered' }), rowsOf([{ id: 1 }]), running)).rejects.toThrow()
+    await sink.write(task({ output: 'altered' }), rowsOf([{ id: 1 }]), running)
+    expect(await place.query('select id::int from altered')).toEqual([{ id: 1 }])
+  })
+})
+
+test('a failure of all tasks at once leaves the sink able to go on', async () => {
+  await place.query('create table flood (id int8)')
+  const sink = await readySink<Order>(place, { table: 'flood', columns: ['id'] }, 'flood')
+  const writeAll = () =>
+    Promise.allSettled(
+      Array.from({ length: 30 }, (_, index) => sink.write(task({ output: 'flood', index }), rowsOf([{ id: index }]), running)),
+    )
+  const first = writeAll()
+  await endAttempts('flood')
+  await first
+  const second = await writeAll()
+  expect(second.filter(({ status }) => status === 'rejected')).toEqual([])
+  expect(await place.query('select count(*)::int, count(distinct id)::int as ids from flood')).toEqual([{ count: 30, ids: 30 }])
+})
