@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- read stream latency idle plan partitions memory isolation soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
+ * `npm run bench [-- read stream latency idle plan partitions memory isolation stores postgres soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
  * slower moment of the machine hits all of them. What counts are the ratios; absolutes are recorded, and nothing is asserted.
  *
  * `BENCH_ROUNDS` (3), `BENCH_TOPICS` (of those that are read, such as `bench-none,bench-1k`) and `SOAK_MINUTES` (10) cut it. The soak runs only
@@ -11,11 +11,14 @@ import { join } from 'node:path'
 import type { KafkaCluster } from '../support/cluster/kafka-cluster.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
 import { produce } from '../support/produce.ts'
+import { benchPostgres } from './bench-postgres.ts'
+import { benchStores } from './bench-stores.ts'
 import type { IsolationResult } from './isolation.ts'
 import type { ManyPartitionsResult } from './many-partitions.ts'
 import type { PlanResult } from './plan.ts'
 import { readWithJava } from './readers/java.ts'
 import type { ReadResult } from './readers/measure.ts'
+import { type BenchRow, median } from './report.ts'
 import { runChild } from './run-child.ts'
 import type { SlowSinkArguments, SlowSinkResult } from './slow-sink.ts'
 import type { SoakResult } from './soak.ts'
@@ -23,15 +26,13 @@ import { fillReadTopics, makeTopic, PARTITIONS, READ_TOPICS } from './topics.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
 const SOAK_MINUTES = Number(process.env.SOAK_MINUTES ?? 10)
-const PARTS = ['read', 'stream', 'latency', 'idle', 'plan', 'partitions', 'memory', 'isolation', 'soak'] as const
+const PARTS = ['read', 'stream', 'latency', 'idle', 'plan', 'partitions', 'memory', 'isolation', 'stores', 'postgres', 'soak'] as const
 const MIB = 1_048_576
-
-type Row = { readonly figure: string; readonly value: string; readonly bar: string; readonly met: boolean | undefined }
 
 const wanted = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
 const has = (part: (typeof PARTS)[number]) => (wanted.length === 0 ? part !== 'soak' : wanted.includes(part))
 const readTopics = READ_TOPICS.filter(({ topic }) => (process.env.BENCH_TOPICS ?? topic).split(',').includes(topic))
-const rows: Row[] = []
+const rows: BenchRow[] = []
 const recorded: Record<string, unknown> = {}
 
 await main()
@@ -55,6 +56,9 @@ async function main(): Promise<void> {
   if (has('partitions')) await benchPartitions(kafka)
   if (has('memory')) await benchMemory(kafka)
   if (has('isolation')) await benchIsolation(kafka)
+  const bench = { rounds: ROUNDS, say, recorded }
+  if (has('stores')) rows.push(...(await benchStores(kafka, bench)))
+  if (has('postgres')) rows.push(...(await benchPostgres(kafka, bench)))
   if (has('soak')) await benchSoak(kafka)
   print()
   await mkdir('.tidemark', { recursive: true })
@@ -261,11 +265,6 @@ function print(): void {
   process.stdout.write('\n| figure | measured | at least | |\n|---|---|---|---|\n')
   for (const { figure, value, bar, met } of rows)
     process.stdout.write(`| ${figure} | ${value} | ${bar} | ${met === undefined ? '' : met ? 'met' : 'MISSED'} |\n`)
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
 function say(line: string): void {

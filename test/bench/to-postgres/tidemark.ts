@@ -1,4 +1,4 @@
-/** Kafka → Postgres, exactly-once: `postgresSink` with its ledger, offsets in `postgresOffsets` of the same server. */
+/** Kafka → Postgres: `postgresSink` with its ledger, or the same COPY without; offsets in `postgresOffsets` of the same server. */
 import { json, kafkaSource } from '../../../connectors/kafka/index.ts'
 import { postgresSink } from '../../../connectors/postgres/index.ts'
 import { postgresOffsets } from '../../../offsets/postgres/index.ts'
@@ -7,15 +7,16 @@ import type { Sink } from '../../../src/core/sink.ts'
 import { stream } from '../../../src/index.ts'
 import { childArguments, giveResult } from '../run-child.ts'
 import { COLUMNS, type Order } from './orders-table.ts'
+import { sinkWithoutLedger } from './without-ledger.ts'
 
-const [brokers, topic, connectionString, table, name] =
-  childArguments<[brokers: string[], topic: string, connectionString: string, table: string, name: string]>()
+const [brokers, topic, connectionString, table, name, ledger] =
+  childArguments<[brokers: string[], topic: string, connectionString: string, table: string, name: string, ledger: boolean]>()
 
-const sink: Sink<Order> = postgresSink({ connectionString, table, columns: COLUMNS })
+const sink: Sink<Order> = ledger ? postgresSink({ connectionString, table, columns: COLUMNS }) : sinkWithoutLedger(connectionString, table)
 const startedAt = performance.now()
 const run = await stream({
   name,
-  guarantee: 'exactly-once',
+  ...(ledger && { guarantee: 'exactly-once' }),
   offsets: postgresOffsets({ connectionString }),
   batchIntervalMs: 0,
   limits: { maxRecordsPerBatch: 250_000 },
