@@ -19,10 +19,10 @@ export function codeBlock(language: string, first: string): string {
 }
 
 /** The rows of the first table after `heading`, each with its cells as they are written. */
-export function tableAfter(heading: string): string[][] {
-  const text = readText('README.md')
+export function tableAfter(heading: string, document = 'README.md'): string[][] {
+  const text = readText(document)
   const start = text.indexOf(`\n${heading}\n`)
-  if (start < 0) throw new Error(`README.md has no line ${heading}`)
+  if (start < 0) throw new Error(`${document} has no line ${heading}`)
   const lines = text.slice(start + heading.length + 2).split('\n')
   const first = lines.findIndex(line => line.startsWith('|'))
   const rest = lines.slice(first)
