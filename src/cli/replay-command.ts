@@ -16,7 +16,7 @@ import { runToEnd } from './run-to-end.ts'
 
 type ReplayOptions = ConfirmOptions & {
   readonly batch: readonly number[]
-  readonly output: readonly string[]
+  readonly output?: readonly string[]
   readonly name?: string
   readonly appendAgain?: boolean
   readonly store?: string
@@ -38,7 +38,7 @@ export function addReplayCommand(program: Command): void {
       ...before,
       parseBatch(text),
     ])
-    .option('--output <name>', 'only into this output; may be given several times', collect, [])
+    .option('--output <name>', 'only into this output; may be given several times', collect)
     .option('--append-again', 'also into outputs that hold the rows a second time then')
     .option('--name <stream>', 'the stream it runs as; by default the next free <stream>~replay-<number>')
   addChangeOptions(addStoreOption(command))
@@ -92,7 +92,8 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
 }
 
 async function findReplay({ store, stream, outputs }: DriverJob, options: ReplayOptions): Promise<Replay> {
-  const unknown = options.output.filter(name => !outputs.has(name))
+  const { output: chosen = [] } = options
+  const unknown = chosen.filter(name => !outputs.has(name))
   if (unknown.length > 0) {
     throw new ConfigError(`The job has no output ${unknown.join(', ')}. Its outputs are ${[...outputs.keys()].join(', ')}.`)
   }
@@ -101,7 +102,7 @@ async function findReplay({ store, stream, outputs }: DriverJob, options: Replay
   // In the order in which they were: an output where the last row of a key counts ends as it did.
   const ids = [...new Set(options.batch)].sort((a, b) => a - b)
   const batches = await findBatches(store, stream, ids, signal)
-  const into = options.output.length > 0 ? options.output : outputsOfBatches(batches, name => outputs.has(name), stream)
+  const into = chosen.length > 0 ? chosen : outputsOfBatches(batches, name => outputs.has(name), stream)
   const of = { batches, outputs: into }
   const isDryRun = options.dryRun ?? false
   const name =

@@ -44,7 +44,7 @@ export function addRunCommand(program: Command): void {
 }
 
 /** Takes an option that may be given several times. */
-export function collect(value: string, before: readonly string[]): string[] {
+export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
 }
 

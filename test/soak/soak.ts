@@ -63,6 +63,7 @@ for (const stream of streams) {
   await mkdir(stream.folder)
   await prepareOutput(stream, kafka)
 }
+const restarts = new Map<WalkServer, Promise<void>>()
 const steps = planWalk(seed, runMs, { drivers: streams.length * 2, leaseTtlMs: LEASE_TTL_MS })
 say(`${steps.length} steps planned`)
 
@@ -145,7 +146,14 @@ async function take(step: WalkStep): Promise<void> {
   }
 }
 
-async function restart(server: WalkServer, downMs: number): Promise<void> {
+/** One after another: a server that is killed while it starts is no more than one that starts twice. */
+function restart(server: WalkServer, downMs: number): Promise<void> {
+  const restarted = (restarts.get(server) ?? Promise.resolve()).then(() => restartNow(server, downMs))
+  restarts.set(server, restarted)
+  return restarted
+}
+
+async function restartNow(server: WalkServer, downMs: number): Promise<void> {
   if (server === 'broker') {
     await kafka.killBroker(BROKER_THAT_RESTARTS)
     await sleep(downMs)
