@@ -7,6 +7,8 @@ import {
   postgresPoolConfig,
   showPostgresAddress,
 } from '../../src/util/postgres-pool.ts'
+import { Slots } from '../../src/util/slots.ts'
+import { untilAborted } from '../../src/util/until-aborted.ts'
 
 /** Connections at a time of a sink that was given a connection string. Each task that streams holds one. */
 const MAX_CONNECTIONS = 10
@@ -29,6 +31,8 @@ export class Connection {
   readonly #connectionString: string | undefined
   readonly #isOwn: boolean
   readonly #use: string
+  /** Of a pool of our own: it takes a long wait for a connection for a server that is away, so nobody waits inside it. */
+  readonly #turns = new Slots(MAX_CONNECTIONS)
   #pool: Promise<PostgresPool> | undefined
   #address = 'its address'
 
@@ -48,9 +52,13 @@ export class Connection {
    * Lends a connection to `work`. One that work leaves in a transaction, or that fails in any way but by an answer of the server, is closed and not
    * given to anybody else; so is one whose borrower was aborted, which ends what the server still does for it.
    */
-  async use<Result>(work: (client: PostgresClient) => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+  use<Result>(work: (client: PostgresClient) => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    return this.#isOwn ? this.#turns.use(() => this.#lend(work, signal)) : this.#lend(work, signal)
+  }
+
+  async #lend<Result>(work: (client: PostgresClient) => Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
     signal?.throwIfAborted()
-    const client = await this.#connect()
+    const client = await this.#connect(signal)
     let isReleased = false
     const release = (destroy: boolean) => {
       if (isReleased) return
@@ -64,6 +72,7 @@ export class Connection {
     const abort = () => release(true)
     signal?.addEventListener('abort', abort, { once: true })
     try {
+      signal?.throwIfAborted()
       const result = await work(client)
       release(isInTransaction(client))
       return result
@@ -93,12 +102,18 @@ export class Connection {
     await (await pool.catch(() => undefined))?.end()
   }
 
-  async #connect(): Promise<PostgresClient> {
+  /** Who is aborted waits no longer: a pool of the caller's may have none free for as long as it likes, and what came then would write. */
+  async #connect(signal: AbortSignal | undefined): Promise<PostgresClient> {
     this.#pool ??= this.#open()
-    const pool = await this.#pool
+    const connecting = (await this.#pool).connect()
     try {
-      return await pool.connect()
+      return await (signal === undefined ? connecting : untilAborted(connecting, signal))
     } catch (error) {
+      connecting.then(
+        client => client.release(),
+        () => {},
+      )
+      signal?.throwIfAborted()
       throw this.explain(error)
     }
   }

@@ -67,6 +67,8 @@ export class OutputLedgers {
   async fence(mark: FenceMark): Promise<void> {
     const ledger = this.of(mark)
     ledger.streamId = mark.streamId
+    // What it said before may be another driver's work by now, or be gone after a person's word.
+    this.#known.delete(ledger)
     await this.#connection.use(client => raiseFence(client, ledger, mark))
   }
 

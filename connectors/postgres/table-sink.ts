@@ -97,13 +97,13 @@ export class TableSink implements Sink<unknown> {
   #groupOf(ledger: Ledger): GroupCommit {
     let group = this.#groups.get(ledger)
     if (group === undefined) {
-      group = new GroupCommit(small => this.#commitGroup(ledger, small))
+      group = new GroupCommit((small, signal) => this.#commitGroup(ledger, small, signal))
       this.#groups.set(ledger, group)
     }
     return group
   }
 
-  async #commitGroup(ledger: Ledger, group: readonly SmallTask[]): Promise<void> {
+  async #commitGroup(ledger: Ledger, group: readonly SmallTask[], signal: AbortSignal): Promise<void> {
     const [first] = group
     if (first === undefined) return
     const tasks = group.map(({ task }) => task)
@@ -116,7 +116,7 @@ export class TableSink implements Sink<unknown> {
         await client.query({ text: 'rollback' })
         throw error
       }
-    })
+    }, signal)
   }
 
   async #tableOf(): Promise<Table> {

@@ -69,6 +69,8 @@ export class RedisConnection {
   }
 
   async #ask<T>(send: (client: RedisClient) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    // Before anything is sent, or connected anew after a close: nobody would hear of what becomes of it.
+    signal?.throwIfAborted()
     const { client } = this
     const where = redisAddress(client)
     const late = new AbortController()

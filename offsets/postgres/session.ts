@@ -67,6 +67,8 @@ export async function withSession<T>(pool: PostgresPool, { signal }: CallOptions
   const leave = () => release(true)
   signal?.addEventListener('abort', leave, { once: true })
   try {
+    // Who was aborted while the connection came would run on unheard, over a connection that is somebody else's by then.
+    signal?.throwIfAborted()
     return await (signal === undefined ? run(session) : untilAborted(run(session), signal))
   } catch (error) {
     if (!released) release(!(await isUsableAfter(error, client)))

@@ -15,7 +15,7 @@ export type Patience = {
   readonly idleMs: number
 }
 
-export const PATIENCE: Patience = { lockMs: 5_000, idleMs: 10_000 }
+const PATIENCE: Patience = { lockMs: 5_000, idleMs: 10_000 }
 
 /** Up to so many partitions their rows are asked for one by one; beyond, all of the stream's are. */
 const FEW_PARTITIONS = 200

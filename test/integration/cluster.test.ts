@@ -2,10 +2,10 @@ import type { EachMessagePayload } from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { askMetadata } from '../support/cluster/ask-metadata.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { CODEC, createTopic, kafkaClient, kafkaCluster, saslConfig, sendMessages, sendTransaction, uniqueName } from '../support/kafka.ts'
 import { type RecordContent, readAll, recordCrc } from '../support/oracle.ts'
 import { produce } from '../support/produce.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 
 describe('the cluster the tests run against', () => {
   test('answers from two brokers that know each other', async () => {

@@ -12,9 +12,9 @@ import { asOracle } from '../support/as-oracle.ts'
 import { askMetadata } from '../support/cluster/ask-metadata.ts'
 import type { KafkaCluster } from '../support/cluster/kafka-cluster.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, kafkaClient, sendMessages, uniqueName } from '../support/kafka.ts'
 import { readAll } from '../support/oracle.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 
 /** Brokers die and come back in some of these. */
 const TIMEOUT_MS = 240_000

@@ -4,12 +4,12 @@ import { type KafkaRecord, kafkaSource } from '../../connectors/kafka/index.ts'
 import type { Isolation, Source } from '../../src/core/source.ts'
 import type { OffsetRange } from '../../src/core/values.ts'
 import { asOracle } from '../support/as-oracle.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { collect } from '../support/collect.ts'
 import { CODEC, createTopic, kafkaClient, kafkaCluster, sendMessages, sendTransaction, uniqueName } from '../support/kafka.ts'
 import { type OracleRecord, readAll } from '../support/oracle.ts'
 import { produce } from '../support/produce.ts'
 import { sendBatch } from '../support/send-batch.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 
 const START = 1_700_000_000_000
 const ISOLATIONS = ['read_committed', 'read_uncommitted'] as const

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type KafkaRecord, kafkaSource } from '../../connectors/kafka/index.ts'
 import type { Source } from '../../src/core/source.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { collect } from '../support/collect.ts'
 import { createTopic, kafkaClient, kafkaCluster, sendMessages, sendTransaction, uniqueName } from '../support/kafka.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 
 type Options = Partial<Parameters<typeof kafkaSource>[0]>
 type Opened = Required<Pick<Source<KafkaRecord>, 'awaitRecords' | 'committedOffsets'>> & Source<KafkaRecord> & AsyncDisposable

@@ -4,11 +4,11 @@ import type { OffsetRange } from '../../src/core/values.ts'
 import { asOracle } from '../support/as-oracle.ts'
 import { askMetadata } from '../support/cluster/ask-metadata.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { collect } from '../support/collect.ts'
 import { createTopic, uniqueName } from '../support/kafka.ts'
 import { readAll } from '../support/oracle.ts'
 import { produce } from '../support/produce.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 
 const RECORDS = 120_000
 /** It starts a cluster, has a broker die and return, and Java read twice. */

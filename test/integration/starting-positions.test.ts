@@ -6,8 +6,8 @@ import type { OffsetStore } from '../../src/core/offset-store.ts'
 import type { StartingOffsets } from '../../src/core/source.ts'
 import { type Run, stream, type Until } from '../../src/index.ts'
 import { readCases } from '../src/driver/read-cases.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, kafkaClient, kafkaCluster, sendMessages, uniqueName } from '../support/kafka.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 
 type ByPartition<Value> = Readonly<Record<string, Value>>
 type Case = {

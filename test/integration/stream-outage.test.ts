@@ -6,8 +6,8 @@ import { silentLog } from '../../src/core/log.ts'
 import { stream } from '../../src/index.ts'
 import { askMetadata } from '../support/cluster/ask-metadata.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, sendMessages, uniqueName } from '../support/kafka.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { RequestCounter } from './counting-socket.ts'
 
 /** Of all requests to one broker while the other is away: looking for it must not become a storm. */

@@ -4,8 +4,8 @@ import { kafkaSource } from '../../connectors/kafka/index.ts'
 import { memoryOffsets } from '../../offsets/memory/index.ts'
 import { silentLog } from '../../src/core/log.ts'
 import { stream } from '../../src/index.ts'
-import { waitUntil } from '../support/services/wait-until.ts'
 import { createTopic, kafkaClient, kafkaCluster, sendMessages, uniqueName } from '../support/kafka.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { RequestCounter } from './counting-socket.ts'
 
 /** How long an idle stream is watched: longer than any of its own periods. */

@@ -3,7 +3,7 @@ import type { Api } from '../../protocol/api.ts'
 import { decodeBody, encodeBody } from '../../protocol/message.ts'
 
 /** Tells the coordinator which partitions a transaction writes to, before anything is written. The first one begins the transaction. */
-export const ADD_PARTITIONS_TO_TXN: Api = { name: 'AddPartitionsToTxn', apiKey: 24, minVersion: 0, maxVersion: 3, firstFlexibleVersion: 3 }
+const ADD_PARTITIONS_TO_TXN: Api = { name: 'AddPartitionsToTxn', apiKey: 24, minVersion: 0, maxVersion: 3, firstFlexibleVersion: 3 }
 
 /** Who writes: what the coordinator checks every request of a transaction by. */
 export type TransactionalWriter = { readonly transactionalId: string; readonly producerId: number; readonly producerEpoch: number }
@@ -14,7 +14,7 @@ export type AddPartitionsToTxnResponse = {
   readonly results: readonly (TopicPartition & { readonly errorCode: number })[]
 }
 
-export function encodeAddPartitionsToTxnRequest(version: number, request: AddPartitionsToTxnRequest): Buffer {
+function encodeAddPartitionsToTxnRequest(version: number, request: AddPartitionsToTxnRequest): Buffer {
   return encodeBody(ADD_PARTITIONS_TO_TXN, version, writer => {
     writer.string(request.transactionalId).int64(request.producerId).int16(request.producerEpoch)
     const byTopic = Map.groupBy(request.partitions, at => at.topic)
@@ -29,7 +29,7 @@ export function encodeAddPartitionsToTxnRequest(version: number, request: AddPar
   })
 }
 
-export function decodeAddPartitionsToTxnResponse(version: number, body: Buffer): AddPartitionsToTxnResponse {
+function decodeAddPartitionsToTxnResponse(version: number, body: Buffer): AddPartitionsToTxnResponse {
   return decodeBody(ADD_PARTITIONS_TO_TXN, version, body, reader => {
     const throttleTimeMs = reader.int32()
     const topics = reader.array(() => {

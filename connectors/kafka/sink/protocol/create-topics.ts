@@ -2,7 +2,7 @@ import type { Api } from '../../protocol/api.ts'
 import { decodeBody, encodeBody } from '../../protocol/message.ts'
 
 /** Makes topics. Sent to the controller; brokers with KRaft pass it on. */
-export const CREATE_TOPICS: Api = { name: 'CreateTopics', apiKey: 19, minVersion: 2, maxVersion: 4, firstFlexibleVersion: 5 }
+const CREATE_TOPICS: Api = { name: 'CreateTopics', apiKey: 19, minVersion: 2, maxVersion: 4, firstFlexibleVersion: 5 }
 
 export type CreateTopicsRequest = {
   readonly topics: readonly {
@@ -18,7 +18,7 @@ export type CreateTopicsResponse = {
   readonly topics: readonly { readonly name: string; readonly errorCode: number; readonly errorMessage: string | null }[]
 }
 
-export function encodeCreateTopicsRequest(version: number, { topics, timeoutMs }: CreateTopicsRequest): Buffer {
+function encodeCreateTopicsRequest(version: number, { topics, timeoutMs }: CreateTopicsRequest): Buffer {
   return encodeBody(CREATE_TOPICS, version, writer => {
     writer.array(topics, ({ name, partitions, replicas, config }) => {
       writer.string(name).int32(partitions).int16(replicas)
@@ -30,7 +30,7 @@ export function encodeCreateTopicsRequest(version: number, { topics, timeoutMs }
   })
 }
 
-export function decodeCreateTopicsResponse(version: number, body: Buffer): CreateTopicsResponse {
+function decodeCreateTopicsResponse(version: number, body: Buffer): CreateTopicsResponse {
   return decodeBody(CREATE_TOPICS, version, body, reader => {
     const throttleTimeMs = reader.int32()
     const topics = reader.array(() => ({ name: reader.string(), errorCode: reader.int16(), errorMessage: reader.nullableString() }))

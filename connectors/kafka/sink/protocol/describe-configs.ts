@@ -2,7 +2,7 @@ import type { Api } from '../../protocol/api.ts'
 import { decodeBody, encodeBody } from '../../protocol/message.ts'
 
 /** What a topic is configured with, defaults of the cluster included. */
-export const DESCRIBE_CONFIGS: Api = { name: 'DescribeConfigs', apiKey: 32, minVersion: 1, maxVersion: 2, firstFlexibleVersion: 4 }
+const DESCRIBE_CONFIGS: Api = { name: 'DescribeConfigs', apiKey: 32, minVersion: 1, maxVersion: 2, firstFlexibleVersion: 4 }
 
 const TOPIC = 2
 
@@ -16,7 +16,7 @@ export type DescribeConfigsResponse = {
   }[]
 }
 
-export function encodeDescribeConfigsRequest(version: number, { topic, names }: DescribeConfigsRequest): Buffer {
+function encodeDescribeConfigsRequest(version: number, { topic, names }: DescribeConfigsRequest): Buffer {
   return encodeBody(DESCRIBE_CONFIGS, version, writer => {
     writer.array([topic], name => {
       writer.int8(TOPIC).string(name)
@@ -27,7 +27,7 @@ export function encodeDescribeConfigsRequest(version: number, { topic, names }: 
   })
 }
 
-export function decodeDescribeConfigsResponse(version: number, body: Buffer): DescribeConfigsResponse {
+function decodeDescribeConfigsResponse(version: number, body: Buffer): DescribeConfigsResponse {
   return decodeBody(DESCRIBE_CONFIGS, version, body, reader => {
     const throttleTimeMs = reader.int32()
     const results = reader.array(() => {

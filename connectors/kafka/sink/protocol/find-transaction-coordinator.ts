@@ -8,7 +8,7 @@ const MANY_KEYS = 4
 /** Which broker keeps a transactional id's transactions. */
 export type FindTransactionCoordinatorRequest = { readonly transactionalId: string }
 
-export function encodeFindTransactionCoordinatorRequest(version: number, { transactionalId }: FindTransactionCoordinatorRequest): Buffer {
+function encodeFindTransactionCoordinatorRequest(version: number, { transactionalId }: FindTransactionCoordinatorRequest): Buffer {
   return encodeBody(FIND_COORDINATOR, version, writer => {
     if (version < MANY_KEYS) writer.string(transactionalId)
     writer.int8(TRANSACTION)

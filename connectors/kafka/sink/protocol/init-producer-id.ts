@@ -5,7 +5,7 @@ import { decodeBody, encodeBody } from '../../protocol/message.ts'
  * Takes a transactional id over: what another producer of it has open is aborted, and whatever that one sends from then on is refused. The answer
  * waits until the transaction before is through, so its markers are in the logs.
  */
-export const INIT_PRODUCER_ID: Api = { name: 'InitProducerId', apiKey: 22, minVersion: 0, maxVersion: 4, firstFlexibleVersion: 2 }
+const INIT_PRODUCER_ID: Api = { name: 'InitProducerId', apiKey: 22, minVersion: 0, maxVersion: 4, firstFlexibleVersion: 2 }
 
 const NONE = -1
 
@@ -22,7 +22,7 @@ export type InitProducerIdResponse = {
   readonly producerEpoch: number
 }
 
-export function encodeInitProducerIdRequest(version: number, request: InitProducerIdRequest): Buffer {
+function encodeInitProducerIdRequest(version: number, request: InitProducerIdRequest): Buffer {
   const { transactionalId, transactionTimeoutMs, held } = request
   return encodeBody(INIT_PRODUCER_ID, version, writer => {
     writer.nullableString(transactionalId).int32(transactionTimeoutMs)
@@ -32,7 +32,7 @@ export function encodeInitProducerIdRequest(version: number, request: InitProduc
   })
 }
 
-export function decodeInitProducerIdResponse(version: number, body: Buffer): InitProducerIdResponse {
+function decodeInitProducerIdResponse(version: number, body: Buffer): InitProducerIdResponse {
   return decodeBody(INIT_PRODUCER_ID, version, body, reader => {
     const response = {
       throttleTimeMs: reader.int32(),

@@ -7,7 +7,7 @@ import { Writer } from '../../protocol/writer.ts'
  * Record batches for partitions of one leader. From version 12 on a transaction's partitions are added by writing to them (KIP-890), which needs
  * the cluster's consent; up to 11 they are added first.
  */
-export const PRODUCE: Api = { name: 'Produce', apiKey: 0, minVersion: 7, maxVersion: 11, firstFlexibleVersion: 9 }
+const PRODUCE: Api = { name: 'Produce', apiKey: 0, minVersion: 7, maxVersion: 11, firstFlexibleVersion: 9 }
 
 const ACKS_OF_ALL = -1
 
@@ -23,7 +23,7 @@ export type ProduceResponse = {
 }
 
 /** The batches are copied once, into the request. */
-export function encodeProduceRequest(version: number, { transactionalId, timeoutMs, batches }: ProduceRequest): Buffer {
+function encodeProduceRequest(version: number, { transactionalId, timeoutMs, batches }: ProduceRequest): Buffer {
   const flexible = isFlexible(PRODUCE, version)
   const parts: Buffer[] = []
   let writer = new Writer(flexible).nullableString(transactionalId).int16(ACKS_OF_ALL).int32(timeoutMs)
@@ -42,7 +42,7 @@ export function encodeProduceRequest(version: number, { transactionalId, timeout
   return Buffer.concat(parts)
 }
 
-export function decodeProduceResponse(version: number, body: Buffer): ProduceResponse {
+function decodeProduceResponse(version: number, body: Buffer): ProduceResponse {
   return decodeBody(PRODUCE, version, body, reader => {
     const topics = reader.array(() => {
       const topic = reader.string()
