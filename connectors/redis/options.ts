@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Log } from '../../src/core/log.ts'
 import type { RedisClient } from '../../src/util/redis-client.ts'
+import { bringsClient, withRedisConnection } from '../../src/util/redis-connection-options.ts'
 
 /** What a field, a value or a member may be: numbers are written as text. */
 export type RedisContent = string | number | Buffer
@@ -71,15 +72,6 @@ export type RedisSinkOptions<Row> = (
     readonly log?: Log
   }
 
-const URL_FORM = 'a URL: redis://user:password@host:6379/0, or rediss:// for TLS'
-const url = z
-  .string({
-    error: ({ input }) =>
-      input === undefined ? 'is REDIS_URL set? Or pass { client }, a Redis or Cluster of ioredis' : `expected ${URL_FORM}`,
-  })
-  .refine(text => /^rediss?:\/\//.test(text) && URL.canParse(text), { error: `expected ${URL_FORM}` })
-
-const client = z.custom<RedisClient>(isClient, { error: 'expected a Redis or a Cluster of ioredis, version 5 or 6' })
 const ofRow = (what: string) =>
   z.custom<(row: never) => unknown>(value => typeof value === 'function', { error: `expected a function of the row that gives ${what}` })
 const keyOrFunction = z.union([z.string().min(1), ofRow('the key')], { error: 'expected a key, or a function of the row that gives one' })
@@ -108,19 +100,16 @@ const common = {
   ...kinds,
   deleteWhen: ofRow('something true where it deletes').optional(),
   name: text.optional(),
-  prefix: text.default('tidemark'),
   hashTag: text.refine(tag => !/[{}]/.test(tag), { error: 'expected the text between the braces, without them' }).optional(),
-  log: z
-    .custom<Log>(value => typeof value === 'object' && value !== null && 'warn' in value, { error: 'expected a log with warn' })
-    .optional(),
 }
 
-const withUrl = oneKind(z.strictObject({ url, ...common }))
-const withClient = oneKind(z.strictObject({ client, ...common }))
+const connected = withRedisConnection(common)
+const byUrl = oneKind(connected.byUrl)
+const byClient = oneKind(connected.byClient)
 
 /** The form that the options are meant to have, so that a mistake is told against that one. */
-export function schemaFor(options: unknown): typeof withUrl | typeof withClient {
-  return typeof options === 'object' && options !== null && 'client' in options ? withClient : withUrl
+export function schemaFor(options: unknown): typeof byUrl | typeof byClient {
+  return bringsClient(options) ? byClient : byUrl
 }
 
 function oneKind<Shape extends z.ZodType<{ readonly [kind in keyof typeof kinds]?: unknown } & { readonly deleteWhen?: unknown }>>(
@@ -137,10 +126,4 @@ function oneKind<Shape extends z.ZodType<{ readonly [kind in keyof typeof kinds]
       context.addIssue({ code: 'custom', path: ['deleteWhen'], message: 'expected none: an entry of a stream is not taken away again' })
     }
   })
-}
-
-function isClient(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  const { call, on, off } = value as Partial<Record<string, unknown>>
-  return [call, on, off].every(method => typeof method === 'function')
 }
