@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { kafkaSource } from '../../connectors/kafka/index.ts'
 import { makeTopic } from '../bench/topics.ts'
 import type { MatrixStream, OutputKind, StoreKind } from '../crash/matrix/plan.ts'
 import { prepareOutput, readOutput } from '../crash/matrix/read-output.ts'
@@ -20,6 +21,7 @@ import type { Service } from '../support/services/service.ts'
 import { startPostgres } from '../support/services/start-postgres.ts'
 import { startRedis } from '../support/services/start-redis.ts'
 import { startZookeeper } from '../support/services/start-zookeeper.ts'
+import { waitUntil } from '../support/services/wait-until.ts'
 import { endTransactionLater } from './open-transaction.ts'
 import { planWalk, type WalkServer, type WalkStep } from './schedule.ts'
 import { WalkingDriver } from './walking-driver.ts'
@@ -83,6 +85,11 @@ const { committed, aborted } = await producing
 say(`produced ${committed} committed and ${aborted} aborted records; healing`)
 await Promise.all(underWay)
 await Promise.all(drivers.map(driver => driver.end()))
+
+// A transaction that was left open holds readers back until the broker aborts it; whoever finished before that would have less than the oracle.
+await waitUntil('no transaction is open', async () => (await ends('read_committed')) === (await ends('read_uncommitted')), {
+  timeoutMs: 120_000,
+})
 
 const wrong: string[] = drivers.flatMap(({ stream, surprises }) =>
   surprises.map(said => `a driver of ${name(stream)} ended by itself: ${said}`),
@@ -163,6 +170,11 @@ async function restartNow(server: WalkServer, downMs: number): Promise<void> {
   await service.kill()
   await sleep(downMs)
   await service.start()
+}
+
+async function ends(isolation: 'read_committed' | 'read_uncommitted'): Promise<string> {
+  await using source = kafkaSource({ kafka: { brokers: kafka.brokers }, topics: [topic], isolation })
+  return JSON.stringify((await source.latestOffsets()).map(({ partition, offset }) => [partition, offset]))
 }
 
 function name({ store, output }: MatrixStream): string {

@@ -17,7 +17,8 @@ export class WalkingDriver {
   fenced = 0
   #child: ChildProcess | undefined
   #isWanted = true
-  #isKilled = false
+  /** Whether it was told to end: before it listens for SIGTERM, that ends it as any process. */
+  #isToldToEnd = false
   #ended: Promise<void> = Promise.resolve()
 
   constructor(stream: MatrixStream) {
@@ -26,12 +27,13 @@ export class WalkingDriver {
   }
 
   kill(): void {
-    this.#isKilled = true
+    this.#isToldToEnd = true
     this.#child?.kill('SIGKILL')
   }
 
   /** Asks it to finish its batch and end; it is started again. */
   stop(): void {
+    this.#isToldToEnd = true
     this.#child?.kill('SIGTERM')
   }
 
@@ -53,7 +55,7 @@ export class WalkingDriver {
 
   #start(): void {
     this.starts += 1
-    this.#isKilled = false
+    this.#isToldToEnd = false
     const running = spawn(process.execPath, ['--conditions=tidemark-source', child], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NODE_NO_WARNINGS: '1', NO_COLOR: '1', MATRIX: JSON.stringify(this.stream), STRIKE: '' },
@@ -67,7 +69,8 @@ export class WalkingDriver {
     this.#ended = new Promise(resolve => {
       running.on('close', (code, signal) => {
         if (code === 4) this.fenced += 1
-        if (!this.#isKilled && code !== 0 && !EXPECTED.test(said)) this.surprises.push(`${code ?? signal}: ${said.slice(-2_000)}`)
+        if (!(this.#isToldToEnd && signal !== null) && code !== 0 && !EXPECTED.test(said))
+          this.surprises.push(`${code ?? signal}: ${said.slice(-2_000)}`)
         if (this.#isWanted) setTimeout(() => this.#isWanted && this.#start(), RESTART_AFTER_MS)
         resolve()
       })
