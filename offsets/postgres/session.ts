@@ -1,6 +1,6 @@
 import type { CallOptions } from '../../src/core/source.ts'
 import { isConnectionLost, sqlState } from '../../src/util/postgres-error.ts'
-import { CONNECT_WITHIN_MS, type PostgresClient, type PostgresPool } from '../../src/util/postgres-pool.ts'
+import { borrowClient, CONNECT_WITHIN_MS, giveBack, type PostgresClient, type PostgresPool } from '../../src/util/postgres-pool.ts'
 import { untilAborted } from '../../src/util/until-aborted.ts'
 import type { Sql } from './sql.ts'
 
@@ -58,12 +58,9 @@ export async function withSession<T>(pool: PostgresPool, { signal }: CallOptions
   const release = (destroy: boolean) => {
     if (released) return
     released = true
-    client.off('error', ignoreError)
-    client.release(destroy)
+    giveBack(client, destroy)
   }
   const session = new Session(client)
-  // A connection that breaks while no query waits says so by an event, which ends the process where nobody listens. The next query fails then.
-  client.on('error', ignoreError)
   const leave = () => release(true)
   signal?.addEventListener('abort', leave, { once: true })
   try {
@@ -80,7 +77,7 @@ export async function withSession<T>(pool: PostgresPool, { signal }: CallOptions
 }
 
 async function checkOut(pool: PostgresPool, signal: AbortSignal | undefined): Promise<PostgresClient> {
-  const connecting = pool.connect()
+  const connecting = borrowClient(pool)
   // A pool of the caller's waits for ever by default, be it for the server or for a connection that others hold.
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => late.reject(new Error('timeout exceeded when trying to connect')), CONNECT_WITHIN_MS)
@@ -89,7 +86,7 @@ async function checkOut(pool: PostgresPool, signal: AbortSignal | undefined): Pr
     return await (signal === undefined ? first : untilAborted(first, signal))
   } catch (error) {
     connecting.then(
-      client => client.release(),
+      client => giveBack(client),
       () => {},
     )
     signal?.throwIfAborted()
@@ -109,5 +106,3 @@ async function isUsableAfter(error: unknown, client: PostgresClient): Promise<bo
     return false
   }
 }
-
-function ignoreError(): void {}

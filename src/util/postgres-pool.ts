@@ -11,7 +11,7 @@ export type PostgresClient = {
 
 /** A `pg.Pool`, by what Tidemark uses of it, so that the caller's copy of `pg` may be another than ours. */
 export type PostgresPool = {
-  connect(): Promise<PostgresClient>
+  connect(callback: (error: Error | undefined, client: PostgresClient | undefined) => void): void
   end(): Promise<void>
   on(event: 'error', listener: (error: Error) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
@@ -26,6 +26,30 @@ export type PostgresQuery = {
   /** The client gives up waiting after so long, ms; the connection is of no use then. */
   readonly query_timeout?: number
 }
+
+/**
+ * A connection out of a pool, to be given back by {@link giveBack}. One that breaks while no query waits says so by an event, which ends the process
+ * where nobody listens; so somebody does, from the moment that the pool no longer does. With the promise that `connect` also gives there is a gap: the
+ * server's welcome and its farewell come in one packet (it was killed just then), and the second is told before whoever awaits the first can run.
+ */
+export function borrowClient(pool: PostgresPool): Promise<PostgresClient> {
+  return new Promise((resolve, reject) => {
+    pool.connect((error, client) => {
+      if (client === undefined) return reject(error)
+      client.on('error', ignoreError)
+      resolve(client)
+    })
+  })
+}
+
+/** Gives a connection back to its pool, which listens to it again, or closes it. */
+export function giveBack(client: PostgresClient, destroy = false): void {
+  client.release(destroy)
+  // The last error of one that is closed may come after this.
+  if (!destroy) client.off('error', ignoreError)
+}
+
+function ignoreError(): void {}
 
 /** How long a connection may take to come about, ms. */
 export const CONNECT_WITHIN_MS = 5_000
