@@ -1,6 +1,9 @@
 import { ConfigError, isTidemarkError } from '../../src/core/errors.ts'
+import type { Task } from '../../src/core/values.ts'
 import { describePostgresError, isConnectionLost, type PostgresPlace } from '../../src/util/postgres-error.ts'
 import {
+  borrowClient,
+  giveBack,
   type PostgresClient,
   type PostgresPool,
   type PostgresResult,
@@ -9,19 +12,33 @@ import {
 } from '../../src/util/postgres-pool.ts'
 import { Slots } from '../../src/util/slots.ts'
 import { untilAborted } from '../../src/util/until-aborted.ts'
+import { RangeTurns, SharedPool } from './range-turns.ts'
 
 /** Connections at a time of a sink that was given a connection string. Each task that streams holds one. */
 const MAX_CONNECTIONS = 10
 
-/** The rows of one statement. */
+const PG_DEFAULT_MAX = 10
+/** Ranges of all sinks with pools of their own. One connection of each is left for fences, looks and small tasks. */
+const OWN_TURNS = new RangeTurns(() => MAX_CONNECTIONS - 1)
+const SHARED_POOLS = new WeakMap<PostgresPool, SharedPool>()
+
+/**
+ * How long the server may take for what is only looked up, or waits for no lock for long, ms. Who has not heard by then sits on a connection that died
+ * without a word, and a fence has nobody who aborts it.
+ */
+const ANSWER_WITHIN_MS = 15_000
+
+/** The rows of one statement that the server answers soon. */
 export async function runQuery<Row>(client: PostgresClient, text: string, values: unknown[] = []): Promise<Row[]> {
-  const result = (await client.query({ text, values })) as PostgresResult
+  const result = (await client.query({ text, values, query_timeout: ANSWER_WITHIN_MS })) as PostgresResult
   return result.rows as Row[]
 }
 
-/** Several statements in one message, without values; the last one's rows. */
-export async function runScript<Row>(client: PostgresClient, text: string): Promise<Row[]> {
-  const result = (await client.query({ text })) as PostgresResult | readonly PostgresResult[]
+/** Several statements in one message, without values; the last one's rows. They take as long as they take, unless they are `brief`. */
+export async function runScript<Row>(client: PostgresClient, text: string, { brief = false } = {}): Promise<Row[]> {
+  const result = (await client.query({ text, ...(brief && { query_timeout: ANSWER_WITHIN_MS }) })) as
+    | PostgresResult
+    | readonly PostgresResult[]
   const last = Array.isArray(result) ? (result.at(-1) as PostgresResult | undefined) : (result as PostgresResult)
   return (last?.rows ?? []) as Row[]
 }
@@ -33,6 +50,8 @@ export class Connection {
   readonly #use: string
   /** Of a pool of our own: it takes a long wait for a connection for a server that is away, so nobody waits inside it. */
   readonly #turns = new Slots(MAX_CONNECTIONS)
+  /** Of a pool of the caller's, which other outputs may use too. */
+  readonly #shared: SharedPool | undefined
   #pool: Promise<PostgresPool> | undefined
   #address = 'its address'
 
@@ -41,11 +60,22 @@ export class Connection {
     this.#connectionString = at.connectionString
     this.#isOwn = at.pool === undefined
     this.#use = use
+    this.#shared = at.pool && sharedPool(at.pool)
     if (at.pool !== undefined) {
       this.#pool = Promise.resolve(at.pool)
       const { options } = at.pool as { readonly options?: { readonly host?: string; readonly port?: number; readonly database?: string } }
       if (options?.host !== undefined) this.#address = showPostgresAddress(options)
     }
+  }
+
+  /** Says that an output is going to write, and how; until {@link close}. @throws ConfigError where a pool of the caller's is too small */
+  join(): void {
+    this.#shared?.join(this, this.#use)
+  }
+
+  /** Lends a connection for as long as a task's rows come. */
+  useForRows<Result>(task: Task, work: (client: PostgresClient) => Promise<Result>, signal: AbortSignal): Promise<Result> {
+    return (this.#shared?.turns ?? OWN_TURNS).use(task, signal, () => this.use(work, signal))
   }
 
   /**
@@ -63,12 +93,8 @@ export class Connection {
     const release = (destroy: boolean) => {
       if (isReleased) return
       isReleased = true
-      client.release(destroy)
-      // Its last error may come after this: without a listener it would end the process.
-      if (!destroy) client.off('error', ignore)
+      giveBack(client, destroy)
     }
-    const ignore = () => {}
-    client.on('error', ignore)
     const abort = () => release(true)
     signal?.addEventListener('abort', abort, { once: true })
     try {
@@ -96,6 +122,7 @@ export class Connection {
   }
 
   async close(): Promise<void> {
+    this.#shared?.leave(this)
     const pool = this.#pool
     if (!this.#isOwn || pool === undefined) return
     this.#pool = undefined
@@ -105,12 +132,12 @@ export class Connection {
   /** Who is aborted waits no longer: a pool of the caller's may have none free for as long as it likes, and what came then would write. */
   async #connect(signal: AbortSignal | undefined): Promise<PostgresClient> {
     this.#pool ??= this.#open()
-    const connecting = (await this.#pool).connect()
+    const connecting = borrowClient(await this.#pool)
     try {
       return await (signal === undefined ? connecting : untilAborted(connecting, signal))
     } catch (error) {
       connecting.then(
-        client => client.release(),
+        client => giveBack(client),
         () => {},
       )
       signal?.throwIfAborted()
@@ -134,6 +161,13 @@ export class Connection {
     pool.on('error', () => {})
     return pool
   }
+}
+
+function sharedPool(pool: PostgresPool): SharedPool {
+  const { options } = pool as { readonly options?: { readonly max?: number } }
+  const shared = SHARED_POOLS.get(pool) ?? new SharedPool(options?.max ?? PG_DEFAULT_MAX)
+  SHARED_POOLS.set(pool, shared)
+  return shared
 }
 
 /** Not known to every version of `pg`. */

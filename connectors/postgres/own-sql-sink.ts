@@ -38,6 +38,7 @@ export class OwnSqlSink implements Sink<unknown> {
   }
 
   async open(context: SinkContext): Promise<void> {
+    this.#connection.join()
     this.#ledgers.remember(context)
     await this.#connection.use(client => runScript(client, 'select 1'), context.signal)
   }
@@ -52,7 +53,7 @@ export class OwnSqlSink implements Sink<unknown> {
 
   async write(task: Task, rows: AsyncIterable<readonly unknown[]>, { signal }: Context): Promise<void> {
     const ledger = this.#ledgers.of(task)
-    await this.#connection.use(client => this.#attempt(client, ledger, task, rows), signal)
+    await this.#connection.useForRows(task, client => this.#attempt(client, ledger, task, rows), signal)
   }
 
   async close(): Promise<void> {

@@ -40,18 +40,18 @@ export async function raiseFence(client: PostgresClient, ledger: Ledger, mark: F
 
 /** False where the row was locked for too long, or was made by somebody else meanwhile. */
 async function tryToRaise(client: PostgresClient, ledger: Ledger, mark: FenceMark): Promise<boolean> {
-  await runScript(client, `${BEGIN}; set local lock_timeout = ${LOCK_MS}`)
+  await runScript(client, `${BEGIN}; set local lock_timeout = ${LOCK_MS}`, { brief: true })
   try {
     const row = await ledger.loadFence(client, { lock: true })
     await check(client, ledger, row, mark)
     if (!(await writeRow(client, ledger, row, mark))) {
-      await runScript(client, 'rollback')
+      await runScript(client, 'rollback', { brief: true })
       return false
     }
-    await runScript(client, `${trimSql(ledger, row, mark)}; commit`)
+    await runScript(client, `${trimSql(ledger, row, mark)}; commit`, { brief: true })
     return true
   } catch (error) {
-    await runScript(client, 'rollback').catch(() => {})
+    await runScript(client, 'rollback', { brief: true }).catch(() => {})
     if (sqlState(error) === '55P03') return false
     throw error
   }

@@ -49,6 +49,7 @@ export class TableSink implements Sink<unknown> {
   }
 
   async open(context: SinkContext): Promise<void> {
+    this.#connection.join()
     this.#ledgers.remember(context)
     await this.#tableOf()
   }
@@ -85,13 +86,14 @@ export class TableSink implements Sink<unknown> {
   async #stream(ledger: Ledger, encoded: EncodedRows, signal: AbortSignal): Promise<void> {
     const { task, target } = encoded
     if (target === undefined) throw new Error(`no rows of ${showRange(task.range)} to stream`)
-    await this.#connection.use(async client => {
+    const copy = async (client: PostgresClient) => {
       try {
         await copyTasks(client, ledger, [task], target, encoded.messages())
       } catch (error) {
         await explainFailure(client, ledger, task, error, target, encoded.count)
       }
-    }, signal)
+    }
+    await this.#connection.useForRows(task, copy, signal)
   }
 
   #groupOf(ledger: Ledger): GroupCommit {

@@ -17,7 +17,9 @@ export function ledgerKeys(prefix: string, stream: string, output: string, hashT
 
 /** The part of a key that a Cluster hashes: between the first `{` and the next `}`, where there is something; else all of it. */
 export function hashTagOf(key: string): string {
-  return /\{([^}]+)\}/.exec(key.slice(key.indexOf('{')))?.[1] ?? key
+  const from = key.indexOf('{') + 1
+  const until = key.indexOf('}', from)
+  return from > 0 && until > from ? key.slice(from, until) : key
 }
 
 function escapeName(name: string): string {

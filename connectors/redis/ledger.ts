@@ -4,7 +4,7 @@ import type { FenceMark } from '../../src/core/sink.ts'
 import type { OffsetRange, Task } from '../../src/core/values.ts'
 import type { RedisConnection } from './connection.ts'
 import type { LedgerKeys } from './keys.ts'
-import { RAISE } from './scripts.ts'
+import { LOOK, RAISE } from './scripts.ts'
 
 /** How far a task is in. */
 export type TaskProgress = { readonly rows: number; readonly isAll: boolean }
@@ -29,20 +29,28 @@ export class Ledger {
 
   async raise(mark: FenceMark): Promise<void> {
     for (;;) {
-      const row = this.#known ?? (await this.loadFence())
-      await checkFence(this.destination, row, mark, batchId => this.#countApplied(batchId))
+      const known = this.#known
+      // Until it is raised again: an answer that gets lost may leave another fence than the one known, and a ledger that is trimmed already.
+      this.#known = undefined
+      const row = known ?? (await this.loadFence())
+      try {
+        await checkFence(this.destination, row, mark, batchId => this.#countApplied(batchId))
+      } catch (error) {
+        // What is known is no ground for a refusal, nor for naming the batches that are missing.
+        if (known === undefined) throw error
+        continue
+      }
       const next = fenceRowOf(mark)
       if (await this.#swap(row, next, mark)) {
         this.#known = next
         return
       }
-      this.#known = undefined
     }
   }
 
   /** What of a task is in. Throws `LedgerConflictError` where it is there with another range. */
   async progressOf(task: Task): Promise<TaskProgress> {
-    const entry = await this.#connection.call('hget', [this.keys.ledger, fieldOf(task)])
+    const entry = await this.#look(this.keys.ledger, 'HGET', fieldOf(task))
     if (entry === null) return { rows: 0, isAll: false }
     const [rows = '0', isAll, ...range] = String(entry).split(' ')
     checkApplied(this.destination, parseRange(range.join(' ')), task)
@@ -50,10 +58,7 @@ export class Ledger {
   }
 
   async loadFence(): Promise<FenceRow | undefined> {
-    const [streamId, epoch, owner, lastBegun, lastComplete] = (await this.#connection.call('hmget', [this.keys.fence, ...FIELDS])) as (
-      | string
-      | null
-    )[]
+    const [streamId, epoch, owner, lastBegun, lastComplete] = (await this.#look(this.keys.fence, 'HMGET', ...FIELDS)) as (string | null)[]
     if (streamId === null || streamId === undefined) return undefined
     return { streamId, epoch: Number(epoch), owner: owner ?? '', lastBegun: Number(lastBegun), lastComplete: Number(lastComplete) }
   }
@@ -87,9 +92,13 @@ export class Ledger {
     return (await this.#connection.run(RAISE, [this.keys.fence, this.keys.ledger], [was, ...values])) === 1
   }
 
+  #look(key: string, ...command: readonly string[]): Promise<unknown> {
+    return this.#connection.run(LOOK, [key], command)
+  }
+
   /** Tasks of a batch that are in whole. */
   async #countApplied(batchId: number): Promise<number> {
-    const entries = (await this.#connection.call('hgetall', [this.keys.ledger])) as readonly string[] | Readonly<Record<string, string>>
+    const entries = (await this.#look(this.keys.ledger, 'HGETALL')) as readonly string[] | Readonly<Record<string, string>>
     const pairs = Array.isArray(entries) ? pairUp(entries) : Object.entries(entries)
     return pairs.filter(([field, entry]) => field.startsWith(`${batchId}:`) && entry.split(' ')[1] === '1').length
   }

@@ -64,6 +64,11 @@ export const RAISE = script(`
   return 1
 `)
 
+/** Reads by a script: a client of a Cluster that reads from replicas would send the bare command to one, which may lag. KEYS: one. ARGV: the command, the rest. */
+export const LOOK = script(`
+  return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
+`)
+
 /**
  * Finds what {@link APPLY} would fail on in its middle: for a user who may HSET and not XADD it would write some of a task's rows. KEYS: one to try on.
  * ARGV: commands as in {@link APPLY}, without the number of a key. Gives nothing, or the command that was refused and why.

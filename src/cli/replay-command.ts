@@ -18,6 +18,7 @@ type ReplayOptions = ConfirmOptions & {
   readonly batch: readonly number[]
   readonly output?: readonly string[]
   readonly name?: string
+  readonly adopt?: readonly string[]
   readonly appendAgain?: boolean
   readonly store?: string
   readonly json?: boolean
@@ -41,6 +42,7 @@ export function addReplayCommand(program: Command): void {
     .option('--output <name>', 'only into this output; may be given several times', collect)
     .option('--append-again', 'also into outputs that hold the rows a second time then')
     .option('--name <stream>', 'the stream it runs as; by default the next free <stream>~replay-<number>')
+    .option('--adopt <output>', 'make the destination of this output agree with the store, after having looked at why it refused', collect)
   addChangeOptions(addStoreOption(command))
     .option('--progress', 'show progress also where stderr is no terminal, a line a second')
     .option('--no-progress', 'log a line a batch also where stderr is a terminal')
@@ -81,7 +83,8 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
       return
     }
     const { name, batches, outputs } = found
-    const start = { name, batches, outputs, ...(named !== undefined && { offsets: named }) }
+    const { adopt } = options
+    const start = { name, batches, outputs, ...(adopt !== undefined && { adopt }), ...(named !== undefined && { offsets: named }) }
     const summary = await runToEnd(loaded, start, { ...(options.progress !== undefined && { progress: options.progress }) })
     if (options.json)
       return printJson({ ...about, changed: true, dryRun: false, ...summary, batchesRun: summary.batches, batches: about.batches })

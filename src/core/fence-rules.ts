@@ -35,20 +35,41 @@ export type LedgerCount = (batchId: number) => number | Promise<number>
 export async function checkFence(destination: string, row: FenceRow | undefined, mark: FenceMark, countLedger: LedgerCount): Promise<void> {
   if (mark.adopt === true) return
   if (row !== undefined) checkStore(destination, row, mark)
-  const { lastWritten, output, stream } = mark
-  if (lastWritten === undefined) return
-  const { batchId, tasks } = lastWritten
-  if (row !== undefined && row.lastComplete >= batchId) return
-  const counted = row === undefined || row.lastBegun < batchId ? undefined : await countLedger(batchId)
-  if (counted !== undefined && counted >= (tasks ?? 0)) return
-
+  const { lastWritten } = mark
+  if (lastWritten === undefined || (row !== undefined && row.lastComplete >= lastWritten.batchId)) return
   // Of what was begun here only the newest batch can lack tasks: each fence says that those before are complete.
-  const from = row === undefined ? undefined : row.lastComplete + 1
+  const newest = row === undefined ? 0 : Math.min(row.lastBegun, lastWritten.batchId)
+  const held = row === undefined || newest <= row.lastComplete ? 0 : await countLedger(newest)
+  if (row !== undefined && newest === lastWritten.batchId && held >= (lastWritten.tasks ?? 0)) return
+  throw destinationRolledBack(destination, row, mark, lastWritten, { batchId: newest, tasks: held })
+}
+
+/**
+ * Names the batches to replay. Not one that is in whole and that no fence has called complete yet: an output that appends would have its rows twice. Nobody
+ * here knows how many tasks that one had, so what there is of it is said.
+ */
+function destinationRolledBack(
+  destination: string,
+  row: FenceRow | undefined,
+  mark: FenceMark,
+  { batchId, tasks }: NonNullable<FenceMark['lastWritten']>,
+  held: { readonly batchId: number; readonly tasks: number },
+): ConflictError {
+  const { output, stream } = mark
+  const from = row === undefined ? undefined : held.tasks > 0 && held.batchId < batchId ? held.batchId + 1 : row.lastComplete + 1
   const batches = from === undefined ? `batches up to ${batchId}` : from === batchId ? `batch ${batchId}` : `batches ${from} to ${batchId}`
-  throw new ConflictError(
-    `${destination} does not have ${batches} of stream ${stream}, which the offset store says are complete for output ${output}: the destination was ` +
-      `rolled back, or its rows were deleted. Restore it, or replay these batches into it (tidemark replay) and then run with --adopt ${output}.`,
-    { details: { destination, stream, output, row, mark, missing: { from: from ?? null, to: batchId } } },
+  const part =
+    held.tasks === 0
+      ? ''
+      : held.batchId === batchId
+        ? ` Of batch ${batchId} it has ${held.tasks} of ${tasks} tasks, and an output that appends holds their rows twice after a replay: delete them before.`
+        : ` Of batch ${held.batchId} it has ${held.tasks === 1 ? '1 task' : `${held.tasks} tasks`}: if tidemark offsets history shows more, delete the ` +
+          'rows of these and replay it too.'
+  return new ConflictError(
+    `${destination} does not have ${batches} of stream ${stream}, which the offset store says ${from === batchId ? 'is' : 'are'} complete for ` +
+      `output ${output}: the destination was rolled back, or its rows were deleted. Restore it, or replay what is missing into it (tidemark replay) and ` +
+      `then run with --adopt ${output}.${part}`,
+    { details: { destination, stream, output, row, mark, missing: { from: from ?? null, to: batchId }, held } },
   )
 }
 
@@ -56,10 +77,11 @@ function checkStore(destination: string, row: FenceRow, mark: FenceMark): void {
   const { stream, output } = mark
   const details = { destination, stream, output, row, mark }
   const afterLook = `after having looked, run with --adopt ${output}`
+  const andMoved = `${afterLook} (it goes on from where the store stands: put that right before, with tidemark offsets reset)`
   if (row.streamId !== mark.streamId) {
     throw new ConflictError(
       `${destination} has the rows of stream ${stream} with id ${row.streamId}; the offset store says its id is ${mark.streamId}. Either the store ` +
-        `was replaced or its stream removed, or two streams share this name. Restore the store, give one of them another name, or, ${afterLook}.`,
+        `was replaced or its stream removed, or two streams share this name. Restore the store, give one of them another name, or, ${andMoved}.`,
       { details },
     )
   }
@@ -73,7 +95,7 @@ function checkStore(destination: string, row: FenceRow, mark: FenceMark): void {
   if (row.epoch === mark.epoch && row.owner !== mark.owner) {
     throw new ConflictError(
       `Epoch ${mark.epoch} of stream ${stream} was granted twice: to ${row.owner}, which wrote to ${destination}, and to ${mark.owner}. The offset ` +
-        `store lost a write. Stop both and restore the store, or, ${afterLook}.`,
+        `store lost a write. Stop both and restore the store, or, ${andMoved}.`,
       { details },
     )
   }
@@ -84,7 +106,7 @@ function checkStore(destination: string, row: FenceRow, mark: FenceMark): void {
         : (['has completed', row.lastComplete, mark.lastComplete] as const)
     throw new ConflictError(
       `${destination} ${what} batch ${here} of stream ${stream}, and the offset store knows batches up to ${there}: the store was rolled back. ` +
-        `Running on would write those records a second time. Restore the store, or, ${afterLook}.`,
+        `Running on would write those records a second time. Restore the store, or, ${andMoved}.`,
       { details },
     )
   }

@@ -31,8 +31,8 @@ export type FenceMark = {
   readonly lastBegun: number
   readonly lastComplete: number
   /**
-   * At a start: the last committed batch that had tasks for this output, and how many (undefined where the intent does not say). What the
-   * destination must know of, or it was rolled back. Undefined within a run, and where the history has none.
+   * The last committed batch that had tasks for this output, and how many (undefined where the intent does not say): what the destination must know
+   * of, or it was rolled back, since the last start or under a driver that runs on. Undefined where there is none.
    */
   readonly lastWritten?: { readonly batchId: number; readonly tasks: number | undefined }
   /** A person has looked, and the fence is set to these values, whatever it was (`--adopt`). */

@@ -2,6 +2,7 @@ import { errorMessage, isTidemarkError, JobError, TaskFailedError, type Tidemark
 import type { BatchInfo } from '../core/events.ts'
 import type { ExecutorRun, TaskLoss, TaskResult } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
+import type { FenceMark } from '../core/sink.ts'
 import type { Isolation } from '../core/source.ts'
 import { gatheredTooMany } from '../core/task-runner.ts'
 import type { Batch, OffsetRange } from '../core/values.ts'
@@ -13,6 +14,7 @@ import type { DriverJob } from './driver-job.ts'
 import type { EventBus } from './event-bus.ts'
 import type { RangeBytes } from './offset-weights.ts'
 import type { Planner } from './planner.ts'
+import type { RecentBatches } from './recent-batches.ts'
 import { Stopped } from './stopped.ts'
 
 export type BatchRun = {
@@ -31,6 +33,8 @@ export type BatchRunnerParts = {
   /** Knows which source a topic comes from. */
   readonly planner: Planner
   readonly bus: EventBus
+  /** Before its first batch. */
+  readonly lastWritten: RecentBatches['lastWritten']
   /** Told of each failure that is tried again. */
   readonly onOutage: (error: TidemarkError) => void
   readonly signal: AbortSignal
@@ -55,6 +59,8 @@ export class BatchRunner {
   readonly #onOutage: (error: TidemarkError) => void
   readonly #bus: EventBus
   readonly #signal: AbortSignal
+  /** What each output's destination must still have when the next batch begins: it may fail over to a replica that lacks the end of it. */
+  readonly #lastWritten: Map<string, NonNullable<FenceMark['lastWritten']>>
 
   constructor(job: DriverJob, parts: BatchRunnerParts) {
     this.#job = job
@@ -65,6 +71,7 @@ export class BatchRunner {
     this.#onOutage = parts.onOutage
     this.#bus = parts.bus
     this.#signal = parts.signal
+    this.#lastWritten = new Map(parts.lastWritten)
   }
 
   async run(batch: Batch, about: BatchRun): Promise<BatchOutcome> {
@@ -75,7 +82,7 @@ export class BatchRunner {
     let losses: readonly TaskLoss[] = []
     try {
       if (!about.isReplay) await this.#committer.begin(batch)
-      await this.#committer.fence(facts.outputs, batch.id, batch.id - 1)
+      await this.#committer.fence(facts.outputs, batch.id, batch.id - 1, { lastWritten: this.#lastWritten })
       report.start(facts.outputs)
       results = await dispatch(this.#executor, this.#job.world, {
         job: this.#job,
@@ -97,6 +104,7 @@ export class BatchRunner {
       await this.#runBatchFunctions(batch, facts.outputs, results)
       report.endOutputs(results)
       await this.#committer.commit(batch, facts.outputs)
+      for (const output of facts.outputs) this.#lastWritten.set(output, { batchId: batch.id, tasks: facts.tasks?.[output] })
     } catch (error) {
       if (!(this.#signal.reason instanceof Stopped)) {
         report.endOutputs(results, errorMessage(error))

@@ -6,10 +6,10 @@ import type { World } from './driver-job.ts'
 import type { RecentBatches } from './recent-batches.ts'
 import { type RetryOptions, retrying } from './retry.ts'
 
-/** What a start says to outputs beyond the batch numbers. */
-export type AtStart = Pick<RecentBatches, 'lastWritten'> & {
-  /** Outputs whose fence a person has looked at. */
-  readonly adopt: readonly string[]
+/** What is said to outputs beyond the batch numbers. */
+export type FenceFacts = Pick<RecentBatches, 'lastWritten'> & {
+  /** At a start: outputs whose fence a person has looked at. */
+  readonly adopt?: readonly string[]
 }
 
 /**
@@ -40,14 +40,14 @@ export class Committer {
    * Raises the fence of every output named. Before a batch's first task, and after a takeover also without a batch: a paused executor of
    * the driver before could otherwise write into a batch that is complete.
    */
-  async fence(outputs: readonly string[], lastBegun: number, lastComplete: number, atStart?: AtStart): Promise<void> {
+  async fence(outputs: readonly string[], lastBegun: number, lastComplete: number, about: FenceFacts): Promise<void> {
     const { stream, streamId, epoch, owner } = this.#lease
     await this.#forEachSink(outputs, (sink, output) => {
-      const lastWritten = atStart?.lastWritten.get(output)
+      const lastWritten = about.lastWritten.get(output)
       const mark: FenceMark = {
         ...{ stream, streamId, output, epoch, owner, lastBegun, lastComplete },
         ...(lastWritten !== undefined && { lastWritten }),
-        ...(atStart?.adopt.includes(output) && { adopt: true }),
+        ...(about.adopt?.includes(output) && { adopt: true }),
       }
       return sink.fence?.(mark)
     })

@@ -202,13 +202,13 @@ export class Driver {
     this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal })
     // Only now have the outputs seen their real servers: one may promise less than it hoped.
     checkGuarantee(this.#job)
-    const parts = { lease, executor: this.#executor, committer, planner: this.#planner, bus: this.#bus, onOutage, signal }
-    const runner = new BatchRunner(this.#job, parts)
     const names = [...outputs.keys()]
-    // At start an output that cannot be reached is a mistake to mend: it is not waited for.
-    const atStart = new Committer(store, lease, this.#job, world, { forMs: 0, signal })
     const recent = await readRecentBatches(store, stream, names, signal)
     const { lastWritten } = recent
+    const parts = { lease, executor: this.#executor, committer, planner: this.#planner, bus: this.#bus, lastWritten, onOutage, signal }
+    const runner = new BatchRunner(this.#job, parts)
+    // At start an output that cannot be reached is a mistake to mend: it is not waited for.
+    const atStart = new Committer(store, lease, this.#job, world, { forMs: 0, signal })
     await atStart.fence(names, state.pending?.id ?? state.lastBatchId, state.lastBatchId, { lastWritten, adopt })
 
     this.#bus.emit({

@@ -127,7 +127,10 @@ export class Positions {
       const key = partitionKey(at)
       if (!first.has(key)) first.set(key, { ...at, offset })
     }
-    const moved = Array.from(first).filter(([key, { offset }]) => this.#committed.get(key)?.offset !== offset)
+    const moved = Array.from(first).filter(([key, { offset, topicId }]) => {
+      const at = this.#committed.get(key)
+      return at?.offset !== offset || at.topicId !== topicId
+    })
     if (moved.length > 0)
       await this.#move(
         reason,

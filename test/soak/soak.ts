@@ -27,6 +27,7 @@ import { planWalk, type WalkServer, type WalkStep } from './schedule.ts'
 import { WalkingDriver } from './walking-driver.ts'
 
 const RECORDS_PER_SECOND = 400
+const PIECE_SECONDS = 20
 const LEASE_TTL_MS = 2_000
 const BROKER_THAT_RESTARTS = 1
 const STREAMS: readonly (readonly [StoreKind, OutputKind])[] = [
@@ -69,10 +70,7 @@ const restarts = new Map<WalkServer, Promise<void>>()
 const steps = planWalk(seed, runMs, { drivers: streams.length * 2, leaseTtlMs: LEASE_TTL_MS })
 say(`${steps.length} steps planned`)
 
-const producing = produce(kafka, {
-  ...{ topic, count: Math.round((RECORDS_PER_SECOND * runMs) / 1_000), perSecond: RECORDS_PER_SECOND },
-  ...{ keys: true, transactionRecords: 40, abortEvery: 5, producers: 3 },
-})
+const producing = produceUntil(performance.now() + runMs)
 const drivers = streams.flatMap(stream => [new WalkingDriver(stream), new WalkingDriver(stream)])
 const underWay: Promise<unknown>[] = []
 const startedAt = performance.now()
@@ -132,6 +130,25 @@ process.stdout.write(
     `${summary.pauses} pauses, ${summary.serverRestarts} server restarts, ${summary.fenced} fenced: ${wrong.length === 0 ? '0 lost, 0 doubled' : 'FAILED'}\n`,
 )
 process.exitCode = wrong.length === 0 ? 0 : 1
+
+/** Piece by piece: a producer that gives up while a broker is away is followed by another, as any service would be. */
+async function produceUntil(endsAt: number): Promise<{ committed: number; aborted: number }> {
+  const produced = { committed: 0, aborted: 0 }
+  const count = RECORDS_PER_SECOND * PIECE_SECONDS
+  for (let firstId = 0; performance.now() < endsAt; firstId += count) {
+    try {
+      const piece = await produce(kafka, {
+        ...{ topic, count, firstId, perSecond: RECORDS_PER_SECOND },
+        ...{ keys: true, transactionRecords: 40, abortEvery: 5, producers: 3 },
+      })
+      produced.committed += piece.committed
+      produced.aborted += piece.aborted
+    } catch (error) {
+      say(`a producer gave up: ${String(error).split('\n').at(-1)}`)
+    }
+  }
+  return produced
+}
 
 async function take(step: WalkStep): Promise<void> {
   switch (step.kind) {

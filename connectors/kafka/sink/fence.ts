@@ -41,7 +41,9 @@ export class Fence {
     this.#producer = undefined
     if (kept !== undefined) {
       try {
-        return await this.#raiseWith(kept, mark, { isNewLease: false, lease }, signal)
+        // Not asked for the last batch: the ledger was not read since, and tasks may have been written by other processes.
+        const { lastWritten: _, ...unread } = mark
+        return await this.#raiseWith(kept, unread, { isNewLease: false, lease }, signal)
       } catch (error) {
         if (!isTakenOver(error)) throw error
       }

@@ -1,7 +1,7 @@
 import { checkApplied, checkTask } from '../../../src/core/fence-rules.ts'
 import type { Task } from '../../../src/core/values.ts'
 import { backOff } from '../cluster/back-off.ts'
-import { appliedRecord, type LedgerRecord } from './ledger/ledger-records.ts'
+import { appliedRecord } from './ledger/ledger-records.ts'
 import { idTakenOver, type Output } from './output.ts'
 import { isTakenOver } from './producer/producer-errors.ts'
 import type { TransactionalProducer } from './producer/transactional-producer.ts'
@@ -50,7 +50,8 @@ export async function writeTask(output: Output, task: Task, sendRows: SendRows, 
     const row = appliedRecord(task)
     await producer.send(output.batchesOf([row]), signal)
     await producer.commit(signal)
-    for (const record of [...announcement, row] satisfies LedgerRecord[]) ledger.view.apply(record)
+    // Not the announcement: a barrier may have taken the id off the list since, and then it must be announced again. The log says which came last.
+    ledger.view.apply(row)
     if (producer.isReusable) output.keep(task.index, producer)
   } catch (error) {
     await producer.abandon(ledgerSignal(output), error)

@@ -161,7 +161,7 @@ describe('the fence', () => {
     [
       'a complete batch that the destination does not know',
       { epoch: 2, lastBegun: 9, lastComplete: 9, lastWritten: { batchId: 9, tasks: 1 } },
-      /does not have batches 7 to 9/,
+      /does not have batches 8 to 9 .* Of batch 7 it has 1 task:/,
     ],
     [
       'a complete batch of which the destination lacks a task',
@@ -205,5 +205,16 @@ describe('the fence', () => {
     expect(await other.applied?.(task({ output: 'asked', index: 1 }))).toBe(false)
     await other.write(task({ output: 'asked', index: 1 }), rowsOf([{ id: 2 }]), running)
     expect(await place.query('select id::int from asked order by id')).toEqual([{ id: 1 }, { id: 2 }])
+  })
+  test('asks the ledger anew once it has fenced, for another driver may have run the batch meanwhile', async () => {
+    const sink = await sinkOf('meanwhile')
+    expect(await sink.applied?.(task({ output: 'meanwhile' }))).toBe(false)
+    const other = await readySink<Order>(place, { table: 'meanwhile' }, 'meanwhile')
+    await other.fence?.(mark({ output: 'meanwhile', epoch: 2, owner: 'host:2:b' }))
+    for (const index of [0, 1]) {
+      await other.write(task({ output: 'meanwhile', index, epoch: 2 }), rowsOf([{ id: index }]), running)
+    }
+    await sink.fence?.(mark({ output: 'meanwhile', epoch: 3 }))
+    expect(await sink.applied?.(task({ output: 'meanwhile', index: 1, epoch: 3 }))).toBe(true)
   })
 })

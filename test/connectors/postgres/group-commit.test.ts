@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { startFaultProxy } from '../../support/services/fault-proxy.ts'
 import { makePlace, type Place, readySink, rowsOf, running, task } from './postgres-task.ts'
 
 type Order = { id: unknown }
@@ -79,5 +80,23 @@ describe('small tasks of one batch', () => {
     await first
     await sink.write(task({ output: 'aborted', index: 2 }), rowsOf([{ id: 2 }]), running)
     expect(await place.query('select id::int from aborted where id <> 1 order by id')).toEqual([{ id: 0 }, { id: 2 }])
+  })
+  test('whose connection dies without a word hold nobody up once all of them were aborted', async () => {
+    await place.query('create table hole (id int8)')
+    await using proxy = await startFaultProxy(place.connectionString)
+    const sink = await readySink<Order>(place, { connectionString: proxy.address, table: 'hole', columns: ['id'] }, 'hole')
+    const write = (index: number, signal: AbortSignal) =>
+      sink.write(task({ output: 'hole', index }), rowsOf([{ id: index }]), { ...running, signal })
+    await write(0, running.signal)
+    proxy.hold()
+    await expect(write(1, AbortSignal.timeout(500))).rejects.toThrow('timeout')
+    proxy.release()
+    // What was held back arrives after all, at the latest now: whether it is in or not, it is in once in the end.
+    await Promise.all([write(1, running.signal), write(2, running.signal)])
+    expect(await place.query('select id::int from hole order by id')).toEqual([0, 1, 2].map(id => ({ id })))
+    proxy.hold()
+    await expect(write(3, AbortSignal.timeout(500))).rejects.toThrow('timeout')
+    // A pool ends only when nobody has a connection of it.
+    await sink.close?.()
   })
 })

@@ -1,6 +1,7 @@
-import { Client } from 'pg'
+import { Client, Pool, type PoolClient } from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { postgresSink } from '../../../connectors/postgres/index.ts'
+import { startFaultProxy } from '../../support/services/fault-proxy.ts'
 import { startPostgres } from '../../support/services/start-postgres.ts'
 import { waitUntil } from '../../support/services/wait-until.ts'
 import { attemptsLike, context, makePlace, manyRows, mark, type Place, readySink, rowsOf, running, task } from './postgres-task.ts'
@@ -146,4 +147,45 @@ test('a failure of all tasks at once leaves the sink able to go on', async () =>
   const second = await writeAll()
   expect(second.filter(({ status }) => status === 'rejected')).toEqual([])
   expect(await place.query('select count(*)::int, count(distinct id)::int as ids from flood')).toEqual([{ count: 30, ids: 30 }])
+})
+
+test('an attempt that is told to stop while it waits for a connection of the caller’s pool ends at once and writes nothing', async () => {
+  await place.query('create table late (id int8)')
+  const pool = new Pool({ connectionString: place.connectionString, max: 1 })
+  const write = async (client: PoolClient) => client.query(`insert into ${place.schema}.late values (1)`)
+  const parts = { connectionString: undefined, pool, name: 'late', write } as unknown as Parameters<typeof readySink<Order>>[1]
+  const sink = await readySink<Order>(place, parts, 'late')
+  const held = await pool.connect()
+  const abort = new AbortController()
+  const attempt = sink.write(task({ output: 'late' }), rowsOf([]), { ...running, signal: abort.signal })
+  await waitUntil('the attempt waits for the connection', async () => pool.waitingCount === 1)
+  abort.abort(new Error('told to stop'))
+  await expect(attempt).rejects.toThrow('told to stop')
+  held.release()
+  await waitUntil('the connection that came too late is back', async () => pool.idleCount === 1)
+  expect(await place.query('select * from late')).toEqual([])
+  await sink.write(task({ output: 'late' }), rowsOf([]), running)
+  expect(await place.query('select id::int from late')).toEqual([{ id: 1 }])
+  await pool.end()
+})
+
+test('more tasks at a time than the sink has connections wait for their turn, however long it takes', async () => {
+  await place.query('create table queue (id int8)')
+  const sink = await readySink<Order>(place, { table: 'queue', columns: ['id'] }, 'queue')
+  // Longer than a connection to a server that is away is waited for.
+  const rows = () => interrupted(() => new Promise(resolve => setTimeout(resolve, 6_000)))
+  await Promise.all(Array.from({ length: 11 }, (_, index) => sink.write(task({ output: 'queue', index }), rows(), running)))
+  expect(await place.query('select count(*)::int from queue')).toEqual([{ count: 11 * ROWS }])
+})
+
+test('a fence over a connection that died without a word is an error that passes, and the next one goes through', async () => {
+  await place.query('create table mute (id int8)')
+  await using proxy = await startFaultProxy(place.connectionString)
+  const sink = await readySink<Order>(place, { connectionString: proxy.address, table: 'mute', columns: ['id'] }, 'mute')
+  proxy.hold()
+  const next = mark({ output: 'mute', lastBegun: 8, lastComplete: 7 })
+  await expect(sink.fence?.(next)).rejects.toMatchObject({ code: 'CONNECTION', retryable: true })
+  proxy.release()
+  await sink.fence?.(next)
+  expect(await place.query("select last_begun::int from sink_fences where output = 'mute'")).toEqual([{ last_begun: 8 }])
 })

@@ -139,6 +139,39 @@ describe('a fence', () => {
     await raise({ lastComplete: 5, lastWritten: { batchId: 5, tasks: 1 } })
   })
 
+  test('whose answer was lost is raised again: the ledger that it trimmed is no sign of a destination that was rolled back', async () => {
+    await using proxy = await startFaultProxy(services().redis)
+    const here = new StreamOutput()
+    const sink = await here.start(here.sink(proxy.address))
+    await sink.write(here.task(), rows(0, 10), running)
+    const next = here.mark({ lastBegun: 2, lastComplete: 1, lastWritten: { batchId: 1, tasks: 1 } })
+    // What of the raise is the script differs: it counts the ledger first, and then writes.
+    const lost = await proxy.loseNextAnswer(1)
+    await expect(sink.fence?.(next)).rejects.toMatchObject({ code: 'CONNECTION', retryable: true })
+    expect(lost.disarm()).toBe(true)
+    await sink.fence?.(next)
+    await sink.write(here.task({ batchId: 2 }), rows(10, 20), running)
+    expect(await here.ids()).toEqual(numbers(0, 20))
+  })
+
+  test('that finds the destination rolled back within a run names every batch that is missing', async () => {
+    const here = new StreamOutput()
+    const sink = await here.start(here.sink())
+    const client = redisClient()
+    const names = (await client.keys(`*${here.stream}*`)).sort()
+    await sink.write(here.task(), rows(0, 10), running)
+    const kept = await Promise.all(names.map(name => client.dumpBuffer(name)))
+    for (const batchId of [2, 3]) {
+      await sink.fence?.(here.mark({ lastBegun: batchId, lastComplete: batchId - 1 }))
+      await sink.write(here.task({ batchId }), rows(0, 1), running)
+    }
+    const back = client.multi().del(...names, `${names[0]?.replace(/:fence$/, ':ledger')}`)
+    names.forEach((name, at) => void back.restore(name, 0, kept[at] ?? ''))
+    await back.exec()
+    const next = here.mark({ lastBegun: 4, lastComplete: 3, lastWritten: { batchId: 3, tasks: 1 } })
+    await expect(sink.fence?.(next)).rejects.toMatchObject({ code: 'CONFLICT', details: { missing: { from: 1, to: 3 } } })
+  })
+
   test('that two drivers raise at once ends with the higher epoch, whoever asked last', async () => {
     const here = new StreamOutput()
     const sinks = await Promise.all([1, 2, 3, 4, 5].map(async () => here.sink()))

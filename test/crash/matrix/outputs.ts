@@ -20,7 +20,7 @@ const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
 const END_TXN = 26
 
 /** The output of a stream of the matrix, with a place to strike before and after the bytes of a task's ledger write have left. */
-export function openOutput({ output, target, folder, brokers, postgres, redis }: MatrixStream): Sink<PlaceRow> {
+export function openOutput({ output, target, folder, brokers, postgres, redis, ledgerTopic }: MatrixStream): Sink<PlaceRow> {
   switch (output) {
     case 'postgres append':
       return postgresSink<PlaceRow>({ pool: strikingPool(postgres), table: target })
@@ -29,7 +29,11 @@ export function openOutput({ output, target, folder, brokers, postgres, redis }:
     case 'redis':
       return redisSink<PlaceRow>({ client: strikingRedis(redis), stream: { key: target } })
     case 'kafka':
-      return kafkaSink<PlaceRow>({ kafka: { brokers: [...brokers], logLevel: 0, socketFactory: strikingKafkaSocket }, topic: target })
+      return kafkaSink<PlaceRow>({
+        kafka: { brokers: [...brokers], logLevel: 0, socketFactory: strikingKafkaSocket },
+        topic: target,
+        ...(ledgerTopic !== undefined && { ledgerTopic }),
+      })
     case 'files':
       return jsonlSink({ directory: `${folder}/rows` })
     case 'console':
@@ -50,7 +54,8 @@ function strikingPool(connectionString: string): Pool {
 }
 
 function strikingKafkaSocket({ host, port, onConnect }: { host: string; port: number; onConnect: () => void }): Socket {
-  const isEndTxn = (bytes: Buffer) => bytes.length > 8 && bytes.readInt16BE(4) === END_TXN
+  // Fences have transactions too, under an id that ends so.
+  const isEndTxn = (bytes: Buffer) => bytes.length > 8 && bytes.readInt16BE(4) === END_TXN && !bytes.includes('-fence')
   return strikingSocket(connect({ host, port }, onConnect), isEndTxn)
 }
 

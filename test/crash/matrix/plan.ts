@@ -32,6 +32,10 @@ export type MatrixStream = {
   readonly output: OutputKind
   /** What the output writes into: a table, a topic, a key. */
   readonly target: string
+  /** A second output of the same kind and job. */
+  readonly alsoInto?: string
+  /** Of the Kafka output. @default the one that all streams share */
+  readonly ledgerTopic?: string
   readonly folder: string
   readonly brokers: readonly string[]
   readonly topic: string

@@ -59,17 +59,14 @@ async function readTopic(kafka: KafkaAddress, topic: string): Promise<PlaceRow[]
   return rows
 }
 
-async function readRedisStream(url: string, key: string): Promise<Pick<PlaceRow, 'part' | 'place'>[]> {
-  const client = new Redis(url)
-  try {
+function readRedisStream(url: string, key: string): Promise<Pick<PlaceRow, 'part' | 'place'>[]> {
+  return withRedis(url, async client => {
     const entries = await client.xrange(key, '-', '+')
     return entries.map(([, fields]) => {
       const row = Object.fromEntries(fields.flatMap((name, at) => (at % 2 === 0 ? [[name, fields[at + 1]]] : [])))
       return { part: Number(row.part), place: Number(row.place) }
     })
-  } finally {
-    client.disconnect()
-  }
+  })
 }
 
 async function readFiles(directory: string): Promise<PlaceRow[]> {
@@ -86,12 +83,23 @@ function parseLines(text: string): PlaceRow[] {
     .map(line => JSON.parse(line))
 }
 
-async function withPostgres<T>(connectionString: string, use: (client: Client) => Promise<T>): Promise<T> {
+/** Gives a client of the destination to `use`, and ends it. */
+export async function withPostgres<T>(connectionString: string, use: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString })
   await client.connect()
   try {
     return await use(client)
   } finally {
     await client.end()
+  }
+}
+
+/** Gives a client of the destination to `use`, and ends it. */
+export async function withRedis<T>(url: string, use: (client: Redis) => Promise<T>): Promise<T> {
+  const client = new Redis(url)
+  try {
+    return await use(client)
+  } finally {
+    client.disconnect()
   }
 }

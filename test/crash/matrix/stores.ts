@@ -23,3 +23,13 @@ export function openStore({ store, folder, brokers, postgres, redis, zookeeper }
       return store satisfies never
   }
 }
+
+/** Gives the store of a stream to `use`, and closes it. */
+export async function withStore<T>(stream: MatrixStream, use: (store: OffsetStore) => Promise<T>): Promise<T> {
+  const store = openStore(stream)
+  try {
+    return await use(store)
+  } finally {
+    await store.close()
+  }
+}

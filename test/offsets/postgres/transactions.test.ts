@@ -166,3 +166,34 @@ test('names with U+0000 and with what escapes it come back as they were, everywh
   }
   expect(await store.streams()).toEqual(odd.toSorted())
 })
+
+test('a call that is told to stop in the moment when its connection comes changes nothing over it', async () => {
+  const schema = uniqueName('told')
+  const own = await openStore(schema)
+  const lease = await own.acquire('orders', 'first', 60_000)
+  const pool = watchedPool(services().postgres, async () => {})
+  const connect = pool.connect.bind(pool)
+  let connected = () => {}
+  Object.assign(pool, {
+    connect: (callback: Parameters<typeof connect>[0]) =>
+      connect((error, client, release) => {
+        callback(error, client, release)
+        connected()
+      }),
+  })
+  await using store = postgresOffsets({ pool, schema })
+  await store.read('orders')
+  // One of these is later than the store has stopped listening for the abort, and earlier than it sends.
+  for (let turns = 0; turns < 10; turns++) {
+    const abort = new AbortController()
+    connected = () => {
+      let turn = Promise.resolve()
+      for (let left = turns; left > 0; left--) turn = turn.then(() => {})
+      turn.then(() => abort.abort(new Error('told to stop')))
+    }
+    await expect(store.begin(lease, oneBatch(1), { signal: abort.signal })).rejects.toThrow('told to stop')
+  }
+  connected = () => {}
+  await store.renew(lease)
+  expect(await own.read('orders')).toMatchObject({ lastBatchId: 0, pending: undefined })
+})

@@ -60,6 +60,17 @@ describe('a fence', () => {
     )
   })
 
+  test('tells what it has of the newest batch it began, which a replay would write a second time', async () => {
+    const later = { lastBegun: 9, lastComplete: 9, lastWritten: { batchId: 9, tasks: 4 } }
+    await expect(raise(later, ROW, 4)).rejects.toMatchObject({
+      message: expect.stringMatching(/does not have batches 8 to 9 .* Of batch 7 it has 4 tasks: if tidemark offsets history shows more/),
+      details: { missing: { from: 8, to: 9 }, held: { batchId: 7, tasks: 4 } },
+    })
+    await expect(raise({ lastBegun: 7, lastComplete: 7, lastWritten: { batchId: 7, tasks: 4 } }, ROW, 1)).rejects.toMatchObject({
+      message: expect.stringMatching(/does not have batch 7 .* Of batch 7 it has 1 of 4 tasks, and an output that appends/),
+    })
+  })
+
   test('knows a complete batch by its ledger rows, or because a later batch was begun', async () => {
     await raise({ lastBegun: 7, lastComplete: 7, lastWritten: { batchId: 7, tasks: 4 } }, ROW, 4)
     await raise({ lastBegun: 7, lastComplete: 7, lastWritten: { batchId: 7, tasks: undefined } }, ROW, 0)

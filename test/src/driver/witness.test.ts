@@ -74,6 +74,29 @@ describe('the destination is a witness', () => {
     expect(emptied.sink.rows).toEqual([10, 11])
   })
 
+  test('a destination that is rolled back under a driver that runs stops it before the next batch', async () => {
+    const here = { source: memorySource({ topics: { orders: 2 } }), store: memoryOffsets() }
+    const [before, after] = [collectingSink<number>(), collectingSink<number>()]
+    let fences = 0
+    const failingOver: Sink<number> = new Proxy(before, {
+      get(_, name) {
+        if (name === 'fence') fences += 1
+        // The start's fence, then those of two batches.
+        const now = fences > 3 ? after : before
+        const value: unknown = Reflect.get(now, name, now)
+        return typeof value === 'function' ? value.bind(now) : value
+      },
+    })
+    const world = { ...here, sink: failingOver }
+    appendNumbers(world, 0, 12)
+    await expect(run(world)).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining('does not have batches up to 2 of stream orders'),
+    })
+    expect(after.rows).toEqual([])
+    expect(before.rows).toHaveLength(8)
+  })
+
   test('a destination that lacks one task of the last batch is told from a whole one', async () => {
     const here = await ranWorld()
     const lossy = collectingSink<number>()
