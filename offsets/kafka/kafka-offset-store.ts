@@ -126,8 +126,8 @@ export class KafkaOffsetStore implements OffsetStore, AsyncDisposable {
   }
 
   async streams(options: CallOptions = {}): Promise<string[]> {
-    const { connection, topic } = this.#parts
-    const list = () => connection.run(async cluster => ((await topic.isReady(cluster)) ? listStreams(connection, cluster) : []))
+    const { connection, topic, clock } = this.#parts
+    const list = () => connection.run(async cluster => ((await topic.isReady(cluster)) ? listStreams(connection, cluster, clock) : []))
     return this.#run(options, list)
   }
 

@@ -1,24 +1,27 @@
+import type { Clock } from '../../src/core/clock.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 import type { KafkajsCluster } from './kafkajs-cluster.ts'
-import { readPartition } from './partition-reader.ts'
+import { type LogListener, readPartition } from './partition-reader.ts'
 import { PARTITIONS } from './stream-names.ts'
 import { decodeHead, decodeKey } from './stream-records.ts'
-import { TransactionFilter } from './transaction-filter.ts'
+import { MARKER_MS, TransactionFilter } from './transaction-filter.ts'
+
+const LOOK_AGAIN_MS = 5
 
 /** The second element of a head's key, which ends it. */
 const HEAD_END = Buffer.from(',"head"]')
 
 /** The names of all streams, sorted: every partition is read from its beginning, for nobody keeps a list. */
-export async function listStreams(connection: KafkaConnection, cluster: KafkajsCluster): Promise<string[]> {
+export async function listStreams(connection: KafkaConnection, cluster: KafkajsCluster, clock: Clock): Promise<string[]> {
   const names: string[] = []
-  for (let partition = 0; partition < PARTITIONS; partition++) names.push(...(await listPartition(connection, cluster, partition)))
+  for (let partition = 0; partition < PARTITIONS; partition++) names.push(...(await listPartition(connection, cluster, partition, clock)))
   return names.sort()
 }
 
-async function listPartition(connection: KafkaConnection, cluster: KafkajsCluster, partition: number): Promise<Set<string>> {
+async function listPartition(connection: KafkaConnection, cluster: KafkajsCluster, partition: number, clock: Clock): Promise<Set<string>> {
   const names = new Set<string>()
   const filter = new TransactionFilter(key => key.subarray(-HEAD_END.length).equals(HEAD_END))
-  await readPartition(connection, cluster, partition, 0, {
+  const listener: LogListener = {
     onBatch: batch => {
       for (const { key, value } of filter.take(batch)) {
         const [stream] = decodeKey(key)
@@ -27,6 +30,12 @@ async function listPartition(connection: KafkaConnection, cluster: KafkajsCluste
       }
     },
     onRestart: () => names.clear(),
-  })
-  return names
+  }
+  const startedAt = clock.monotonic()
+  // A write is answered before its marker is in the log: a stream that was acquired just now would not be listed.
+  for (let position = 0; ; ) {
+    position = await readPartition(connection, cluster, partition, position, listener)
+    if (!filter.hasOpen || clock.monotonic() - startedAt > MARKER_MS) return names
+    await clock.sleep(LOOK_AGAIN_MS)
+  }
 }

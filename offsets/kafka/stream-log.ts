@@ -25,6 +25,7 @@ import {
   type StreamKey,
 } from './stream-records.ts'
 import { type PlacedEntry, StreamView } from './stream-view.ts'
+import { MARKER_MS } from './transaction-filter.ts'
 
 /** What a call writes: the stream's next head, and what else changes. */
 export type Change = {
@@ -58,8 +59,6 @@ const OUTAGE_MS = 5_000
 /** For how long clients that all want to write may fence one another, ms. */
 const CONTENTION_MS = 60_000
 const LONGEST_WAIT_MS = 1_000
-/** How long a look waits for the marker of a write whose caller has its answer already; of a dead writer it never comes. */
-const MARKER_MS = 1_000
 /** A view that was not read for so long begins anew: compaction may have taken away what it waits for. */
 const VIEW_LIVES_MS = 3_600_000
 

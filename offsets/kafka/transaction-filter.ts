@@ -1,5 +1,8 @@
 import type { LogBatch, LogRecord } from './record-batch.ts'
 
+/** How long a look waits for the marker of a write whose caller has its answer already, ms; of a dead writer it never comes. */
+export const MARKER_MS = 1_000
+
 /**
  * Lets records through when they count: at once where they are of no transaction, at its marker where it is committed, never where it is aborted.
  *

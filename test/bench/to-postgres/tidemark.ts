@@ -19,7 +19,6 @@ const run = await stream({
   ...(ledger && { guarantee: 'exactly-once' }),
   offsets: postgresOffsets({ connectionString }),
   batchIntervalMs: 0,
-  limits: { maxRecordsPerBatch: 250_000 },
   log: silentLog,
 })
   .from(kafkaSource({ kafka: { brokers }, topics: [topic] }))
