@@ -1,5 +1,7 @@
+import { MAP_ARRAY } from '../../src/core/brands.ts'
 import { errorMessage, RecordError } from '../../src/core/errors.ts'
 import { showPartition } from '../../src/core/values.ts'
+import { parseJsonArray } from './parse-json-array.ts'
 import type { KafkaRecord } from './record.ts'
 
 /** A record whose value is there. */
@@ -16,7 +18,7 @@ export function hasValue(record: KafkaRecord): record is RecordWithValue {
  * @throws RecordError for a value that is no JSON, or for none at all (a tombstone): filter those out with {@link hasValue}
  */
 export function json<T>(): (record: KafkaRecord) => T {
-  return function json(record) {
+  function json(record: KafkaRecord): T {
     const value = requireValue(record)
     try {
       return JSON.parse(value.toString('utf8')) as T
@@ -24,6 +26,7 @@ export function json<T>(): (record: KafkaRecord) => T {
       throw new RecordError(`the value is not JSON: ${errorMessage(cause)}`, { details: at(record), cause })
     }
   }
+  return Object.assign(json, { [MAP_ARRAY]: parseJsonArray })
 }
 
 /** Decodes a record's value as UTF-8 text: `.map(text())`. @throws RecordError for a record without a value */

@@ -1,3 +1,4 @@
+import { MAP_ARRAY, type MapsArrays } from './brands.ts'
 import { errorMessage, isTidemarkError, RecordError, type TidemarkError } from './errors.ts'
 import type { RangeContext, Stage } from './runnable-job.ts'
 import { showRange } from './values.ts'
@@ -79,6 +80,8 @@ class RowPipeline {
   readonly #concurrency: number
   readonly #onSkip: ((error: TidemarkError) => void) | undefined
   readonly #origins: Origins
+  /** Of a first stage that can take arrays whole. */
+  readonly #mapArray: MapsArrays[typeof MAP_ARRAY]
   /** The stage that is running, so that an error can name it without a closure a row. */
   #at = 0
   /** Some function has returned a promise: from then on rows are given arrays of their own, so that order survives. */
@@ -89,6 +92,7 @@ class RowPipeline {
     this.#origins = origins
     this.#range = range
     this.#onSkip = onSkip
+    this.#mapArray = stages[0]?.kind === 'map' ? (stages[0].apply as MapsArrays)[MAP_ARRAY] : undefined
     this.#concurrency = Math.min(...stages.map(stage => stage.concurrency))
   }
 
@@ -97,13 +101,14 @@ class RowPipeline {
     const origin = this.#origins.willFork ? [] : undefined
     if (origin !== undefined) this.#origins.offsets?.set(out, origin)
     if (this.#isAsync) return this.#runAsync(rows, 0, out, origin)
+    const mapped = this.#mapArray?.(rows)
     let kept = 0
     for (let i = 0; i < rows.length; i++) {
       try {
         // One `try` for as many rows as go well.
         for (; i < rows.length; i++) {
           kept = out.length
-          const pending = this.#step(rows[i], 0, out)
+          const pending = mapped === undefined ? this.#step(rows[i], 0, out) : this.#step(mapped[i], 1, out)
           if (pending !== undefined) {
             this.#isAsync = true
             return this.#continueAsync(pending, rows, i, out, kept, origin)
