@@ -4,7 +4,7 @@ import { memoryOffsets } from '../../offsets/memory/index.ts'
 import { silentLog } from '../../src/core/log.ts'
 import type { OffsetStore } from '../../src/core/offset-store.ts'
 import type { StartingOffsets } from '../../src/core/source.ts'
-import { type Run, stream, type Until } from '../../src/index.ts'
+import { type Run, type StreamEvent, stream, type Until } from '../../src/index.ts'
 import { readCases } from '../src/driver/read-cases.ts'
 import { createTopic, kafkaClient, kafkaCluster, sendMessages, uniqueName } from '../support/kafka.ts'
 import { waitUntil } from '../support/services/wait-until.ts'
@@ -49,9 +49,15 @@ async function read(topics: readonly string[] | RegExp, start: Start = {}, until
   return values.sort(ascending)
 }
 
-/** Runs on, adding what is read to `values`. */
-function follow(topics: readonly string[] | RegExp, start: Start, values: number[]): Promise<Run> {
-  return declare(topics, start, values).start()
+/** Runs on, adding what is read to `values`. A new stream; its starting points are written by then: what is sent before may lie in front of `latest`. */
+async function follow(topics: readonly string[] | RegExp, start: Start, values: number[]): Promise<Run> {
+  const begun = Promise.withResolvers<void>()
+  const listener = ({ type }: StreamEvent) => {
+    if (type === 'partitionsStarted') begun.resolve()
+  }
+  const run = await declare(topics, start, values).start({ listeners: [listener] })
+  await Promise.race([begun.promise, run.done])
+  return run
 }
 
 const toMessages = (log: ByPartition<number[]>, timestamp?: number) =>
