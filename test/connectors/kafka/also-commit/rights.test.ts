@@ -4,6 +4,7 @@ import type { KafkaCluster } from '../../../support/cluster/kafka-cluster.ts'
 import { startKafka } from '../../../support/cluster/start-kafka.ts'
 import { grantRights } from '../../../support/grant-rights.ts'
 import { createTopic, saslConfig, uniqueName } from '../../../support/kafka.ts'
+import { waitUntil } from '../../../support/services/wait-until.ts'
 
 let kafka: KafkaCluster
 let topic: string
@@ -32,9 +33,11 @@ test('who may not write the group, or not read the topic, is told which right is
     })
   }
   await grantRights(kafka, [{ on: 'GROUP', name: group, operations: ['READ'] }])
+  // A right counts a moment after it was granted.
+  await waitUntil('the right to the group counts', async () => !/on the group/.test(String(await refusal())))
   expect(await refusal()).toMatchObject({ code: 'AUTH', message: expect.stringMatching(/Grant the user Read on the topic/) })
 
   await grantRights(kafka, [{ on: 'TOPIC', name: topic, operations: ['READ'] }])
-  expect(await refusal()).toBeUndefined()
+  await waitUntil('the right to the topic counts', async () => (await refusal()) === undefined)
   expect(await source.committedOffsets?.(group)).toMatchObject(positions())
 })
