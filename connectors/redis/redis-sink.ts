@@ -3,6 +3,7 @@ import type { FenceMark, Guarantee, Rewritten, Sink, SinkContext } from '../../s
 import type { Task } from '../../src/core/values.ts'
 import { checkRedisServer } from '../../src/util/check-redis-server.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
+import type { RedisTarget } from '../../src/util/redis-line.ts'
 import { RedisConnection } from './connection.ts'
 import { hashTagOf, ledgerKeys } from './keys.ts'
 import { fieldOf, Ledger, rangeText } from './ledger.ts'
@@ -32,7 +33,7 @@ export function redisSink<Row>(options: RedisSinkOptions<Row>): Sink<Row> {
   const kinds = { string, hash, stream, sortedSet, deleteWhen } as Parameters<typeof rowWriter>[0]
   const writer = rowWriter(kinds)
   const warn = (message: string) => (log === undefined ? process.emitWarning(message, 'TidemarkWarning') : log.warn({}, message))
-  return new RedisSink(writer, new RedisConnection(target as ConstructorParameters<typeof RedisConnection>[0]), {
+  return new RedisSink(writer, new RedisConnection(target as RedisTarget), {
     name,
     prefix,
     hashTag,
@@ -72,7 +73,7 @@ class RedisSink implements Sink<unknown> {
 
   async prepare(context: SinkContext): Promise<void> {
     const { client, address } = this.#connection
-    // The same commands over the connection as the first thing: it says best what is wrong with address, TLS or login.
+    // Over the way that every call takes: it says best what is wrong with address, TLS or login.
     await this.#connection.call('ping', [], context.signal)
     await checkRedisServer(client, address, 'fence and ledger of an output', this.#settings.warn)
     if (this.guarantee === 'at-least-once') return

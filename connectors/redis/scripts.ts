@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto'
-
-/** A script as Redis runs it: by its hash, and by its text where the server does not know it (yet, or any more). */
-export type Script = { readonly text: string; readonly sha: string }
+import { redisScript } from '../../src/util/redis-script.ts'
 
 /**
  * Applies rows `from` to `until` of a task, if no one has, together with the ledger's note of it. Redis runs a script alone and does not roll it back, so
@@ -14,7 +11,7 @@ export type Script = { readonly text: string; readonly sha: string }
  *
  * Gives `applied`, or `written`, or `fenced`, or `conflict` with the other range, or `rows` with how many are in, or `type` with a key and what it holds.
  */
-export const APPLY = script(`
+export const APPLY = redisScript(`
   local rows = '0'
   local entry = redis.call('HGET', KEYS[2], ARGV[3])
   if entry then
@@ -50,7 +47,7 @@ export const APPLY = script(`
  * another, so what comes behind it sees the new fence: that is the barrier. KEYS: fence, ledger. ARGV: the fence as it was, as one text ('' for none);
  * stream id, epoch, owner, last begun, last complete; entries up to this batch go; those above this one too. Gives 1, or 0 where the fence is another.
  */
-export const RAISE = script(`
+export const RAISE = redisScript(`
   local row = redis.call('HMGET', KEYS[1], 'streamId', 'epoch', 'owner', 'lastBegun', 'lastComplete')
   local found = ''
   if row[1] then found = table.concat(row, '\\n') end
@@ -65,7 +62,7 @@ export const RAISE = script(`
 `)
 
 /** Reads by a script: a client of a Cluster that reads from replicas would send the bare command to one, which may lag. KEYS: one. ARGV: the command, the rest. */
-export const LOOK = script(`
+export const LOOK = redisScript(`
   return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))
 `)
 
@@ -73,7 +70,7 @@ export const LOOK = script(`
  * Finds what {@link APPLY} would fail on in its middle: for a user who may HSET and not XADD it would write some of a task's rows. KEYS: one to try on.
  * ARGV: commands as in {@link APPLY}, without the number of a key. Gives nothing, or the command that was refused and why.
  */
-export const TRY = script(`
+export const TRY = redisScript(`
   local at = 1
   local refused
   while at <= #ARGV and not refused do
@@ -91,7 +88,3 @@ export const TRY = script(`
   redis.call('DEL', KEYS[1])
   return refused
 `)
-
-function script(text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
-}

@@ -27,7 +27,8 @@ import {
 } from '../../src/core/store-rules.ts'
 import { checkLeaseRequest, checkNote, checkSnapshot, checkStreamName, completeHistoryOptions } from '../../src/core/store-values.ts'
 import { type Batch, type PartitionOffset, partitionKey } from '../../src/core/values.ts'
-import { RedisConnection, type RedisTarget } from './redis-connection.ts'
+import type { RedisTarget } from '../../src/util/redis-line.ts'
+import { RedisConnection } from './redis-connection.ts'
 import { RedisStreams } from './redis-streams.ts'
 import {
   dropStream,

@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto'
-
-/** A script as Redis runs it: by its hash, and by its text where the server does not know it (yet, or any more). */
-export type Script = { readonly text: string; readonly sha: string }
+import { redisScript } from '../../src/util/redis-script.ts'
 
 /**
  * The fields of a head, in the order in which they are read. Every value stays text in Lua, whose numbers print 14 digits
@@ -31,7 +28,7 @@ const CHUNK = 4_000
  * fields of the offsets that are asked for. Gives: seconds, microseconds, head, pending, and the offsets as a JSON array: of fields and values, or of
  * the values that were asked for. One long text goes through a client many times as fast as ten thousand short ones.
  */
-export const READ = script(`
+export const READ = redisScript(`
   local time = redis.call('TIME')
   local head = redis.call('HMGET', KEYS[1], '${HEAD_FIELDS.join("', '")}')
   if not head[1] then return {time[1], time[2], false, false, '[]'} end
@@ -57,7 +54,7 @@ export const READ = script(`
  * Redis does not roll a script back, so nothing in here may fail once something was written: {@link PREPARE} has asked for every right and type before,
  * and memory that runs out in between no longer counts once a script has begun to write.
  */
-export const WRITE = script(`
+export const WRITE = redisScript(`
   if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then return 0 end
   local lists = {
     head = {'HSET', 1}, offsets = {'HSET', 2}, forget = {'HDEL', 2}, history = {'ZADD', 4}, marks = {'ZADD', 5},
@@ -108,7 +105,7 @@ export const WRITE = script(`
 `)
 
 /** A page of the history, newest first. KEYS: head, history, marks. ARGV: before, limit. Gives: the stream's birth, then up to `limit` of each. */
-export const PAGE = script(`
+export const PAGE = redisScript(`
   local page = {redis.call('HGET', KEYS[1], 'birth')}
   for key = 2, 3 do
     for _, entry in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[key], '(' .. ARGV[1], '-inf', 'LIMIT', 0, ARGV[2])) do
@@ -119,7 +116,7 @@ export const PAGE = script(`
 `)
 
 /** Lays a piece of a history down. KEYS: where. ARGV: seconds that it stays if nothing comes of it, then pairs of seq and entry. */
-export const STAGE = script(`
+export const STAGE = redisScript(`
   for from = 2, #ARGV, ${CHUNK} do redis.call('ZADD', KEYS[1], unpack(ARGV, from, math.min(from + ${CHUNK - 1}, #ARGV))) end
   redis.call('EXPIRE', KEYS[1], ARGV[1])
 `)
@@ -129,7 +126,7 @@ export const STAGE = script(`
  * sends every command that writes, to a key made for that, and looks at the type of each key. KEYS: head, offsets, pending, history, marks, and one to
  * try on. Gives: nothing, or the key that holds something else.
  */
-export const PREPARE = script(`
+export const PREPARE = redisScript(`
   for key, type in ipairs({'hash', 'hash', 'string', 'zset', 'zset'}) do
     local found = redis.call('TYPE', KEYS[key])['ok']
     if found ~= 'none' and found ~= type then return KEYS[key] end
@@ -148,7 +145,3 @@ export const PREPARE = script(`
   redis.call('ZCARD', trial)
   return false
 `)
-
-function script(text: string): Script {
-  return { text, sha: createHash('sha1').update(text).digest('hex') }
-}

@@ -1,5 +1,5 @@
 /**
- * What the store needs of a client of ioredis, version 5 or 6: `Redis` (with Sentinel too) and `Cluster` both have it. Arguments go in one array,
+ * What store and sink need of a client of ioredis, version 5 or 6: `Redis` (with Sentinel too) and `Cluster` both have it. Arguments go in one array,
  * since a call with a hundred thousand of them would overflow the stack.
  */
 export type RedisClient = {
@@ -16,4 +16,12 @@ export type RedisNode = Pick<RedisClient, 'call'>
 export function mastersOf(client: RedisClient): readonly RedisNode[] {
   const { nodes } = client as { nodes?: (role: 'master') => readonly RedisNode[] }
   return nodes === undefined ? [client] : nodes.call(client, 'master')
+}
+
+/** How long a connection may take to come about, ms. */
+const CONNECT_WITHIN_MS = 5_000
+
+/** What ioredis is given for a URL: it connects when it is first used, and not by itself once it has lost its connection, for the next call makes another. */
+export function redisClientConfig(connectionName: string) {
+  return { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, connectTimeout: CONNECT_WITHIN_MS, connectionName }
 }

@@ -4,6 +4,7 @@ import type { Sink } from '../../../src/core/sink.ts'
 import { uniqueName } from '../../support/kafka.ts'
 import { startFaultProxy } from '../../support/services/fault-proxy.ts'
 import { startRedis } from '../../support/services/start-redis.ts'
+import { waitUntil } from '../../support/services/wait-until.ts'
 import { services } from '../../support/services.ts'
 import { redisClient, rowsOf, running, TestOutput } from './redis-output.ts'
 
@@ -229,6 +230,26 @@ describe('a server', () => {
     const refused = { code: 'CONNECTION', message: expect.stringMatching(/^(?!.*hunter2).*127\.0\.0\.1:1/) }
     await expect(sink.prepare?.(here.context())).rejects.toMatchObject(refused)
     await sink.close?.()
+  })
+
+  test('that lacks the database of the URL is refused, and nothing is written into another', async () => {
+    const here = new StreamOutput()
+    const sink = here.sink(`${services().redis}/99`)
+    await expect(here.start(sink)).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringContaining('has no such database') })
+    await expect(sink.write(here.task(), rows(0, 1), running)).rejects.toMatchObject({ code: 'CONFIG' })
+    expect(await here.ids()).toEqual([])
+  })
+
+  test('whose client the caller has closed is told so', async () => {
+    const here = new StreamOutput()
+    const client = redisClient()
+    await client.quit()
+    await waitUntil('the client is closed', async () => client.status === 'end')
+    const sink = redisSink<Row>({ client, stream: { key: here.key } })
+    await expect(sink.prepare?.(here.context())).rejects.toMatchObject({
+      code: 'CONNECTION',
+      message: expect.stringContaining('was closed'),
+    })
   })
 
   test('that does not let this user write all that is needed is refused at the start, by the command', async () => {

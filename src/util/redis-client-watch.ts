@@ -1,4 +1,4 @@
-import type { RedisClient } from '../../src/util/redis-client.ts'
+import type { RedisClient } from './redis-client.ts'
 
 /** What a client said about its connection, which is more than that commands were dropped. */
 export type ClientWatch = {

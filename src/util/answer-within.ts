@@ -1,4 +1,4 @@
-import { TimeoutError } from '../../src/core/errors.ts'
+import { TimeoutError } from '../core/errors.ts'
 
 /**
  * Waits for an answer, but not for ever and not past an abort: a server that was stopped, or a network that swallows packets, sends no error. Rejects
