@@ -76,7 +76,7 @@ export interface Source<out R> {
   committedOffsets?(group: string, options?: CallOptions): Promise<PartitionOffset[]>
   /**
    * Tells whatever else shows positions where the stream stands, told after they are in the store: a cosmetic mirror that nothing reads back. Topics
-   * that are not its own are passed over, and it does nothing where its options name no group. The driver logs what fails here and goes on.
+   * that are not its own are passed over. Only where its options name a group. The driver logs what fails here and goes on.
    */
   commitToGroup?(offsets: readonly PartitionOffset[], options?: CallOptions): Promise<void>
   /**

@@ -16,6 +16,7 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
   readonly findsTopics: boolean
+  readonly commitToGroup?: NonNullable<Source<KafkaRecord>['commitToGroup']>
   readonly #source: KafkaSource
   readonly #prefix: string
 
@@ -26,6 +27,12 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
     this.isolation = source.isolation
     this.findsTopics = source.findsTopics
     this.startingOffsets = this.#aliasStart(source.startingOffsets)
+    const { commitToGroup } = source
+    if (commitToGroup === undefined) return
+    this.commitToGroup = (offsets, options) => {
+      const own = offsets.filter(({ topic }) => topic.startsWith(this.#prefix))
+      return this.#naming(commitToGroup(this.#unalias(own), options))
+    }
   }
 
   names(topic: string): boolean {
@@ -54,11 +61,6 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
 
   async committedOffsets(group: string, options?: CallOptions): Promise<PartitionOffset[]> {
     return this.#alias(await this.#naming(this.#source.committedOffsets(group, options)))
-  }
-
-  async commitToGroup(offsets: readonly PartitionOffset[], options?: CallOptions): Promise<void> {
-    const own = offsets.filter(({ topic }) => topic.startsWith(this.#prefix))
-    await this.#naming(this.#source.commitToGroup(this.#unalias(own), options))
   }
 
   async epochEndOffsets(positions: readonly PartitionOffset[], options?: CallOptions): Promise<PartitionOffset[]> {

@@ -29,17 +29,20 @@ export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
   readonly findsTopics: boolean
+  /** Only where there is a group: who has none is not told of every commit. */
+  readonly commitToGroup?: NonNullable<Source<KafkaRecord>['commitToGroup']>
   readonly #options: CompleteKafkaSourceOptions
   #kafka: Kafka | undefined
   #session: Session | undefined
 
   constructor(options: CompleteKafkaSourceOptions) {
-    const { topics, startingOffsets, isolation } = options
+    const { topics, startingOffsets, isolation, alsoCommitToGroup: group } = options
     this.name = `kafka:${topics instanceof RegExp ? String(topics) : topics.join(',')}`
     this.startingOffsets = startingOffsets
     this.isolation = isolation
     this.findsTopics = topics instanceof RegExp
     this.#options = options
+    if (group !== undefined) this.commitToGroup = (offsets, about) => this.#commitTo(group, offsets, about)
   }
 
   names(topic: string): boolean {
@@ -81,9 +84,7 @@ export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
     return committedOffsets(session, group, partitions, session.signalOf(signal))
   }
 
-  async commitToGroup(offsets: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<void> {
-    const { alsoCommitToGroup: group } = this.#options
-    if (group === undefined) return
+  async #commitTo(group: string, offsets: readonly PartitionOffset[], { signal }: CallOptions = {}): Promise<void> {
     const session = this.#open()
     const own = offsets.filter(({ topic }) => this.names(topic))
     await commitOffsets(session, group, own, session.signalOf(signal))

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Client } from 'pg'
 import { findProgram } from './find-program.ts'
 import { startLocally } from './local-service.ts'
 import { noService, type Service } from './service.ts'
+import { answers } from './start-postgres.ts'
 
 /** Fewer than the clients of any test, so that each of them meets sessions that others have used. */
 const SERVER_CONNECTIONS = 3
@@ -32,17 +32,7 @@ export async function startPgbouncer(postgres: string): Promise<Service> {
     // It refuses to run as root, and becomes another user by itself once it has read its configuration.
     command: folder => [program, ...(process.getuid?.() === 0 ? ['-u', 'postgres'] : []), join(folder, 'pgbouncer.ini')],
     address: port => `postgres://pgbouncer@127.0.0.1:${port}${target.pathname}`,
-    isReady: async address => {
-      const client = new Client({ connectionString: address })
-      client.on('error', () => {})
-      try {
-        await client.connect()
-        await client.query('select 1')
-        return true
-      } finally {
-        await client.end().catch(() => {})
-      }
-    },
+    isReady: answers,
   })
 }
 

@@ -95,7 +95,8 @@ export async function startPostgres({ own = false, settings = {} }: PostgresOpti
   })
 }
 
-async function answers(address: string): Promise<boolean> {
+/** Whether a Postgres, or what stands in front of one, answers there. */
+export async function answers(address: string): Promise<boolean> {
   const client = new Client({ connectionString: address })
   // A server that ends the connection while it starts is not ready yet.
   client.on('error', () => {})
