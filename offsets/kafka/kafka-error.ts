@@ -7,6 +7,7 @@ import {
   type TidemarkError,
   UnsupportedError,
 } from '../../src/core/errors.ts'
+import { explainConnectError } from '../../src/util/kafka-connect-error.ts'
 
 /** Codes that kafkajs has no name for come as `Unknown error code 90`. */
 const UNNAMED = /^Unknown error code (-?\d+)$/
@@ -94,24 +95,8 @@ function explainCode(code: number, cause: unknown, what: string): TidemarkError 
 }
 
 function explainConnection(cause: unknown, where: string): TidemarkError {
-  const { code = '', type = '', broker } = (cause ?? {}) as { code?: string; type?: string; broker?: string }
-  const text = errorMessage(cause)
-    .replace(/^(Connection error|Failed to connect): /, '')
-    .replace(/[\s.]+$/, '')
-  const at = typeof broker === 'string' ? broker : where
-  if (/SASL|Authentication/.test(`${nameOf(cause)} ${type}`)) {
-    return new AuthError(`Kafka at ${at} refused the credentials: ${text}. Check sasl.mechanism, username and password.`, { cause })
-  }
-  if (/wrong version number|packet length|certificate|self.signed|SSL routines/i.test(text) || /^(ERR_(SSL|TLS)|CERT_)/.test(code)) {
-    const advice = 'Check that kafka.ssl fits the port, that the certificate is trusted (ssl.ca) and that it names the host.'
-    return new ConfigError(`TLS with Kafka at ${at} failed: ${text}. ${advice}`, { cause })
-  }
-  return new ConnectionError(
-    `No answer from Kafka at ${at}: ${text}. Check that a broker listens there and that kafka.ssl and kafka.sasl fit.`,
-    {
-      cause,
-    },
-  )
+  const { broker } = (cause ?? {}) as { broker?: unknown }
+  return explainConnectError(cause, { address: typeof broker === 'string' ? broker : where })
 }
 
 function isOfKafkajs(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { TidemarkError } from '../../../src/core/errors.ts'
-import { explainFirstBytes } from './explain-connect-error.ts'
+import { explainFirstBytes } from '../../../src/util/kafka-connect-error.ts'
 import { showAddress } from './kafka-transport.ts'
 import {
   firstConnection,

@@ -1,7 +1,7 @@
 import { type Kafka, type KafkaConfig, Kafka as KafkajsClient, logLevel, type SASLOptions } from 'kafkajs'
 import { ConnectionError } from '../../../src/core/errors.ts'
+import { explainConnectError } from '../../../src/util/kafka-connect-error.ts'
 import { ConnectionAttempt } from './connection-attempt.ts'
-import { explainConnectError } from './explain-connect-error.ts'
 import { type AuthenticatedSocket, type BrokerAddress, type KafkaTransport, showAddress } from './kafka-transport.ts'
 import { createCluster, type KafkajsCluster, type KafkajsConnectionPool } from './kafkajs-internals.ts'
 

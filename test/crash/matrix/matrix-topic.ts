@@ -35,6 +35,7 @@ export class MatrixTopic {
     const stream: MatrixStream = {
       ...{ stream: name, store, output, target: name.replaceAll('-', '_'), folder: join(this.#folder, name) },
       ...{ brokers: kafkaCluster().brokers, topic: this.topic, ...services() },
+      // Whoever was there before is dead, and nobody need wait for the end of its lease.
       ...{ recordsPerBatch: 40, leaseTtlMs: 10_000, until: 'latest', steal: true, ...options },
     }
     await mkdir(stream.folder, { recursive: true })

@@ -1,4 +1,4 @@
-import { AuthError, ConfigError, ConnectionError, errorMessage, isTidemarkError, type TidemarkError } from '../../../src/core/errors.ts'
+import { AuthError, ConfigError, ConnectionError, errorMessage, isTidemarkError, type TidemarkError } from '../core/errors.ts'
 
 /** To where a connection failed, and how the configuration wanted it. */
 export type ConnectionTried = { readonly address: string; readonly hasTls?: boolean; readonly hasSasl?: boolean }
