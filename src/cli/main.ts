@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
+import { ownVersion } from '../core/own-version.ts'
 import { addOffsetsCommand } from './offsets-command.ts'
 import { addPlanCommand } from './plan-command.ts'
 import { addReplayCommand } from './replay-command.ts'
@@ -63,10 +63,4 @@ function flush(stream: NodeJS.WriteStream): Promise<void> {
     if (stream.destroyed || stream.writableEnded) resolve()
     else stream.write('', () => resolve())
   })
-}
-
-/** By the package's own name, for the sources and what is built of them lie at different depths. */
-function ownVersion(): string {
-  const packageJson: { version: string } = JSON.parse(readFileSync(new URL(import.meta.resolve('tidemark/package.json')), 'utf8'))
-  return packageJson.version
 }

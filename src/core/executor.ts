@@ -1,4 +1,4 @@
-import type { DataLossCause, DataLossPolicy } from './errors.ts'
+import type { DataLossCause, DataLossPolicy, TidemarkError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { RunnableJob } from './runnable-job.ts'
 import type { Isolation } from './source.ts'
@@ -13,6 +13,8 @@ export type TaskGroup = {
   readonly onDataLoss: DataLossPolicy
   /** What to do about a record that a per-row function of the job fails on. */
   readonly onRecordError: RecordErrorPolicy
+  /** What the range is expected to weigh, for sharing the work; undefined before anything was weighed. */
+  readonly estimatedBytes?: number
   readonly tasks: readonly Task[]
 }
 
@@ -53,7 +55,14 @@ export type TaskResult = {
   readonly gathered?: readonly unknown[]
 }
 
-export type ExecutorContext = { readonly streamId: string; readonly log: Log; readonly signal: AbortSignal }
+export type ExecutorContext = {
+  readonly streamId: string
+  readonly log: Log
+  /** Aborts when the run is over, however it ends. */
+  readonly signal: AbortSignal
+  /** Told what keeps tasks from running and is being waited out: health is red until a batch is through. */
+  readonly onTrouble?: (error: TidemarkError) => void
+}
 
 /**
  * Where tasks run. It keeps no truth: a task that is lost is given out again, to anybody, under a new attempt.
@@ -65,12 +74,18 @@ export interface Executor {
   start(job: RunnableJob, context: ExecutorContext): Promise<ExecutorRun>
 }
 
+export type RunOptions = {
+  readonly signal: AbortSignal
+  /** Told, as often as it happens, that bytes came or rows went: a task that is slow and one that is stuck look alike otherwise. */
+  readonly onProgress?: (() => void) | undefined
+}
+
 /** An executor at work for one run of a job. It runs as many groups at a time as it has slots and queues the rest. */
 export interface ExecutorRun {
   /**
    * Runs the tasks of one range. Resolves when every task's rows are in, with the results in the tasks' order; rejects with the first error
    * after the others were aborted and have ended. Errors keep class, code and fields.
    */
-  run(group: TaskGroup, options: { readonly signal: AbortSignal }): Promise<readonly TaskResult[]>
+  run(group: TaskGroup, options: RunOptions): Promise<readonly TaskResult[]>
   close(): Promise<void>
 }

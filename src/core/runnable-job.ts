@@ -30,8 +30,22 @@ export type RunnableOutput = {
   readonly gatherMaxRows?: number
 }
 
+/** Where a job comes from, so that another thread or process can have the same one. */
+export type JobOrigin = {
+  /** The job's own name; a run of it may have another (a replay). */
+  readonly name: string
+  /** The URL of the module that exports it, on this machine; undefined where nobody knows. */
+  readonly module: string | undefined
+  /** Hash of its outputs, their stages and what they promise. */
+  readonly shape: string
+  /** What its sources and outputs point at, without secrets. */
+  readonly targets: readonly string[]
+}
+
 /** What an executor needs of a job: its outputs by name. Made anew from the same module in every process. */
 export type RunnableJob = {
   readonly stream: string
+  /** Absent from a job that was put together by hand: it runs in its own thread only. */
+  readonly origin?: JobOrigin
   readonly outputs: ReadonlyMap<string, RunnableOutput>
 }

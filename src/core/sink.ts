@@ -73,6 +73,13 @@ export interface Sink<in Row> {
   readonly name: string
   readonly guarantee: Guarantee
   readonly ordering: Ordering
+  /**
+   * Whether two attempts of a task may run side by side, and the destination still has its rows once: a straggler may then be given to a second executor.
+   * @default false
+   */
+  readonly allowsTwins?: boolean
+  /** Where it writes to, without secrets: hosts, database, directory. An executor whose job writes elsewhere is given nothing. */
+  readonly target?: string
   /** @default derived from the guarantee: an output that is not idempotent is taken to hold its rows twice */
   readonly rewritten?: Rewritten
   /** On the driver, once a start: makes or checks the ledger, the folder, the rights. */

@@ -52,6 +52,8 @@ export interface Source<out R> {
 
   /** For messages, the intent and the UI: kind and target, without secrets. */
   readonly name?: string
+  /** Where it reads from, without secrets: brokers and topics. An executor whose job reads elsewhere is given nothing. */
+  readonly target?: string
   /** Where to begin where the store has no offset. @default { at: 'earliest' } */
   readonly startingOffsets?: StartingOffsets
   /** @default 'read_uncommitted' for a source without transactions */

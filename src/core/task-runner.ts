@@ -10,7 +10,13 @@ import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.t
 import { shareRows } from './share-rows.ts'
 import { showRange, type Task } from './values.ts'
 
-export type RunnerContext = { readonly clock: Clock; readonly log: Log; readonly signal: AbortSignal }
+export type RunnerContext = {
+  readonly clock: Clock
+  readonly log: Log
+  readonly signal: AbortSignal
+  /** Told whenever bytes came or rows went. */
+  readonly onProgress?: (() => void) | undefined
+}
 
 /** How long code that was told to stop may take to do so, ms; then the task ends without it. */
 const ABORT_GRACE_MS = 5_000
@@ -86,6 +92,7 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
   if (source !== undefined) {
     const onBytes = (bytes: number) => {
       read.bytes += bytes
+      context.onProgress?.()
     }
     const onDataLoss = (loss: DataLossError) => {
       if (group.onDataLoss[loss.lossCause] === 'fail') throw withWayOut(loss, group)
@@ -102,7 +109,14 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     const maySkip = group.onRecordError === 'skip'
     try {
       const rows = countInto({ [Symbol.asyncIterator]: () => reading }, read)
-      await runBranches(rows, branches, 0, { abort, signal, log: context.log, maySkip, offsets: new WeakMap() })
+      await runBranches(rows, branches, 0, {
+        abort,
+        signal,
+        log: context.log,
+        onProgress: context.onProgress,
+        maySkip,
+        offsets: new WeakMap(),
+      })
     } catch (error) {
       const failed = { outputs: branches.map(({ output }) => output), range: group.range, context: rangeContext(branches[0] as Branch) }
       abort.abort(error)
@@ -138,6 +152,7 @@ type BranchContext = {
   readonly abort: AbortController
   readonly signal: AbortSignal
   readonly log: Log
+  readonly onProgress: RunnerContext['onProgress']
   readonly maySkip: boolean
   /** Of arrays of rows that several outputs go on with. */
   readonly offsets: RecordOffsets
@@ -203,11 +218,11 @@ function groupByStage(branches: readonly Branch[], depth: number): Branch[][] {
   return [...forks.values()]
 }
 
-async function writeBranch(rows: Rows, branch: Branch, { signal, log }: BranchContext): Promise<void> {
+async function writeBranch(rows: Rows, branch: Branch, { signal, log, onProgress }: BranchContext): Promise<void> {
   const { task, output } = branch
   // A sink that only listens for the abort would wait for ever for one that has been.
   signal.throwIfAborted()
-  await output.sink.write(task, countRows(rows, branch) as AsyncIterable<readonly never[]>, { signal, log })
+  await output.sink.write(task, countRows(rows, branch, onProgress) as AsyncIterable<readonly never[]>, { signal, log })
 }
 
 async function* countInto(rows: Rows, read: { records: number }): AsyncGenerator<readonly unknown[]> {
@@ -217,10 +232,11 @@ async function* countInto(rows: Rows, read: { records: number }): AsyncGenerator
   }
 }
 
-async function* countRows(rows: Rows, branch: Branch): AsyncGenerator<readonly unknown[]> {
+async function* countRows(rows: Rows, branch: Branch, onProgress: RunnerContext['onProgress']): AsyncGenerator<readonly unknown[]> {
   const { counts, output } = branch
   for await (const array of rows) {
     counts.rows += array.length
+    onProgress?.()
     if (counts.gathered !== undefined) {
       if (counts.rows > (output.gatherMaxRows ?? 0)) throw gatheredTooMany(output, branch.task.batchId)
       for (const row of array) counts.gathered.push(row)

@@ -12,11 +12,11 @@ export type DispatchRequest = {
   readonly batch: Batch
   /** The lease's epoch: a replayed batch runs under the new one. */
   readonly epoch: number
-  /** The batch's outputs, for their ordering. */
-  readonly outputs: readonly string[]
-  /** Those of them that the range's topic goes to: a job may have several sources. */
+  /** The batch's outputs that the range's topic goes to: a job may have several sources. */
   readonly outputsOf: (range: OffsetRange) => readonly string[]
   readonly isolationOf: (range: OffsetRange) => Isolation
+  /** Bytes the range is expected to weigh. */
+  readonly weigh: (range: OffsetRange) => number | undefined
   readonly retryForMs: number
   readonly taskTimeoutMs: number
   readonly onDataLoss: DataLossPolicy
@@ -34,12 +34,13 @@ export type DispatchRequest = {
 export async function dispatch(executor: ExecutorRun, world: World, request: DispatchRequest): Promise<TaskResult[]> {
   const abort = new AbortController()
   const signal = AbortSignal.any([request.signal, abort.signal])
-  const inOrder = request.outputs.some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
+  const needsOrder = (range: OffsetRange) =>
+    request.outputsOf(range).some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
   const previous = new Map<string, Promise<unknown>>()
 
   const groups = request.batch.ranges.map(async (range, index) => {
     const key = partitionKey(range)
-    const before = inOrder ? previous.get(key) : undefined
+    const before = needsOrder(range) ? previous.get(key) : undefined
     const run = (async () => {
       // Slices of one partition go one after another into an output that needs their order.
       if (before !== undefined) await before
@@ -74,8 +75,10 @@ async function runGroup(
     const tasks = request
       .outputsOf(range)
       .map((output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }))
+    const estimatedBytes = request.weigh(range)
     const group: TaskGroup = {
       range,
+      ...(estimatedBytes !== undefined && { estimatedBytes }),
       isolation: request.isolationOf(range),
       timeoutMs: request.taskTimeoutMs,
       onDataLoss: request.onDataLoss,

@@ -199,7 +199,7 @@ export class Driver {
     for (const { name, sink } of outputs.values()) {
       await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log, ...(adopt.includes(name) && { adopt: true }) })
     }
-    this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal })
+    this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal, onTrouble: onOutage })
     // Only now have the outputs seen their real servers: one may promise less than it hoped.
     checkGuarantee(this.#job)
     const names = [...outputs.keys()]

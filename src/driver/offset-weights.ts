@@ -1,4 +1,4 @@
-import { type OffsetRange, partitionKey, type TopicPartition } from '../core/values.ts'
+import { countOffsets, type OffsetRange, partitionKey, type TopicPartition } from '../core/values.ts'
 
 /** What one range of a batch weighed as fetched, bytes. */
 export type RangeBytes = { readonly range: OffsetRange; readonly bytes: number }
@@ -52,6 +52,12 @@ export class OffsetWeights {
   /** Bytes an offset of the partition is expected to weigh; undefined before anything was weighed. */
   of(at: TopicPartition): number | undefined {
     return this.#weights.get(partitionKey(at))?.bytes ?? this.#usual
+  }
+
+  /** Bytes a range is expected to weigh; undefined before anything was weighed. */
+  weigh(range: OffsetRange): number | undefined {
+    const weight = this.of(range)
+    return weight === undefined ? undefined : Math.ceil(weight * countOffsets(range))
   }
 
   /** For the intent, so that the byte limit holds from a restart's first batch on. */

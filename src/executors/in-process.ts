@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.ts'
 import { ConfigError } from '../core/errors.ts'
-import type { Executor, ExecutorContext, ExecutorRun, TaskGroup } from '../core/executor.ts'
+import type { Executor, ExecutorContext, ExecutorRun, RunOptions, TaskGroup } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { Source } from '../core/source.ts'
 import { runTasks } from '../core/task-runner.ts'
@@ -48,14 +48,14 @@ class InProcessRun implements ExecutorRun {
     this.#clock = clock
   }
 
-  async run(group: TaskGroup, { signal }: { readonly signal: AbortSignal }) {
+  async run(group: TaskGroup, { signal, onProgress }: RunOptions) {
     this.#untold.add(group)
     // All groups of a batch come in one turn: when the first begins, the source can be told of those behind it.
     await undefined
     try {
       return await this.#slots.use(() => {
         if (this.#untold.has(group)) this.#tellAhead(signal)
-        return runTasks(this.#job, group, { clock: this.#clock, log: this.#context.log, signal })
+        return runTasks(this.#job, group, { clock: this.#clock, log: this.#context.log, signal, onProgress })
       })
     } finally {
       this.#end(group)

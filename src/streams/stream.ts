@@ -2,10 +2,12 @@ import { JOB_BRAND } from '../core/brands.ts'
 import { systemClock } from '../core/clock.ts'
 import { ConfigError, JobError } from '../core/errors.ts'
 import type { Listener } from '../core/events.ts'
+import type { Executor } from '../core/executor.ts'
+import { isExecuting, type JobDoor } from '../core/job-door.ts'
 import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
-import type { RunnableOutput } from '../core/runnable-job.ts'
+import type { JobOrigin, RunnableJob, RunnableOutput } from '../core/runnable-job.ts'
 import type { Source } from '../core/source.ts'
 import type { Batch } from '../core/values.ts'
 import { checkGuarantee } from '../driver/check-guarantee.ts'
@@ -13,6 +15,7 @@ import { Driver, type RunSummary } from '../driver/driver.ts'
 import type { BatchFunction, DriverJob, JobSource, Until } from '../driver/driver-job.ts'
 import { inspectJob, type NextBatch } from '../driver/inspect-job.ts'
 import { inProcess } from '../executors/in-process.ts'
+import { callerModule } from './caller-module.ts'
 import { defaultLog } from './default-log.ts'
 import { type DeclaredOutput, type Flow, flowFrom } from './flow.ts'
 import { hashJob } from './job-hash.ts'
@@ -38,6 +41,10 @@ export type StartOptions = {
   readonly adopt?: readonly string[]
   /** The store for a job that has none of its own. */
   readonly offsets?: OffsetStore
+  /** Where this run's tasks run, in place of the job's own executor. */
+  readonly executor?: Executor
+  /** The URL of the module that exports the job, for executors in other threads. @default the module that called `stream()` */
+  readonly module?: string
   /** Told of this run's events, beside the job's own listeners. */
   readonly listeners?: readonly Listener[]
   /** Replaces the job's log for this run. */
@@ -65,8 +72,7 @@ export interface StreamJob {
 }
 
 /** What the CLI asks of a job, which may be of another copy of this package. */
-export type JobInternals = {
-  readonly name: string
+export type JobInternals = JobDoor & {
   readonly offsets: OffsetStore | undefined
   /** Whether the job brings a log of its own. */
   readonly hasLog: boolean
@@ -87,19 +93,23 @@ export type JobInternals = {
  * @throws ConfigError listing every option that is wrong
  */
 export function stream(options: StreamOptions): StreamJob {
-  return new Job(completeOptions(options))
+  return new Job(completeOptions(options), callerModule())
 }
 
 class Job implements StreamJob {
   readonly name: string
   readonly #options: CompleteOptions
+  readonly #module: string | undefined
   readonly #outputs = new Map<string, DeclaredOutput>()
 
-  constructor(options: CompleteOptions) {
+  constructor(options: CompleteOptions, module: string | undefined) {
     this.name = options.name
+    this.#module = module
     this.#options = options
     const internals: JobInternals = {
       name: options.name,
+      runnable: ({ stream, outputs } = {}) =>
+        this.#runnable({ ...(stream !== undefined && { name: stream }), ...(outputs && { outputs }) }),
       offsets: options.offsets,
       hasLog: options.log !== undefined,
       inspect: ({ offsets, signal }) => inspectJob(this.#compile({ ...(offsets && { offsets }) }), signal),
@@ -130,6 +140,12 @@ class Job implements StreamJob {
   }
 
   async start(options: StartOptions = {}): Promise<Run> {
+    if (isExecuting()) {
+      throw new JobError(
+        `Stream ${this.name} is started by its own module, which a thread or an executor is importing to run its tasks. Start it in another module, ` +
+          'or only where it is the program: if (import.meta.main) await job.start().',
+      )
+    }
     const job = this.#compile(options)
     checkGuarantee(job)
     checkOutputs(job, options.adopt ?? [], 'adopt')
@@ -158,39 +174,60 @@ class Job implements StreamJob {
           `with import { sqliteOffsets } from 'tidemark/offsets/sqlite'.`,
       )
     }
-    if (this.#outputs.size === 0) {
-      throw new JobError(`Stream ${this.name} has no output: end a flow with .to(sink), .forEachRange(…) or .forEachBatch(…).`)
-    }
-    checkOutputs({ stream: this.name, outputs: this.#outputs }, options.outputs ?? [], 'outputs')
-    const name = options.name ?? this.name
-    // An output that keeps no ledger by stream goes somewhere else under another name.
-    const declared = Array.from(this.#outputs.values())
-      .filter(output => options.outputs?.includes(output.name) ?? true)
-      .map(output => (name === this.name ? output : { ...output, sink: output.sink.forStream?.(name) ?? output.sink }))
+    const declared = this.#declared(options)
     const sources = new Map<Source<unknown>, JobSource>()
     for (const { source } of declared) {
       if (sources.has(source)) continue
       const { name = 'source', isolation = 'read_uncommitted', startingOffsets = { at: 'earliest' } } = source
       sources.set(source, { name, source, isolation, startingOffsets })
     }
-    const outputs = new Map<string, RunnableOutput>(declared.map(output => [output.name, output]))
     const batchFunctions = new Map<string, BatchFunction>()
     for (const { name, batchFunction } of declared) if (batchFunction !== undefined) batchFunctions.set(name, batchFunction)
     return {
-      stream: name,
+      ...this.#runnable(options, declared),
       store,
       sources: [...sources.values()],
-      outputs,
       batchFunctions,
       demanded: this.#options.guarantee,
       hash: hashJob(this.name, declared),
-      executor: this.#options.executor ?? inProcess(),
+      executor: options.executor ?? this.#options.executor ?? inProcess(),
       options: this.#options.driver(),
       listeners: [...this.#options.listeners, ...(options.listeners ?? [])],
       log: options.log ?? this.#options.log ?? defaultLog(),
       world: { clock: systemClock, random: systemRandom },
     }
   }
+
+  #runnable(options: Pick<StartOptions, 'name' | 'outputs' | 'module'>, declared = this.#declared(options)): RunnableJob {
+    const outputs = new Map<string, RunnableOutput>(declared.map(output => [output.name, output]))
+    return { stream: options.name ?? this.name, origin: this.#origin(options.module ?? this.#module), outputs }
+  }
+
+  /** Of the whole job, whichever of its outputs run. */
+  #origin(module: string | undefined): JobOrigin {
+    const all = [...this.#outputs.values()]
+    return { name: this.name, module, shape: hashJob(this.name, all), targets: targetsOf(all) }
+  }
+
+  /** The outputs of a run: those it names, and under another name those that keep no ledger by stream somewhere else. */
+  #declared({ name = this.name, outputs }: Pick<StartOptions, 'name' | 'outputs'>): DeclaredOutput[] {
+    if (this.#outputs.size === 0) {
+      throw new JobError(`Stream ${this.name} has no output: end a flow with .to(sink), .forEachRange(…) or .forEachBatch(…).`)
+    }
+    checkOutputs({ stream: this.name, outputs: this.#outputs }, outputs ?? [], 'outputs')
+    return Array.from(this.#outputs.values())
+      .filter(output => outputs?.includes(output.name) ?? true)
+      .map(output => (name === this.name ? output : { ...output, sink: output.sink.forStream?.(name) ?? output.sink }))
+  }
+}
+
+/** What the sources and outputs of a job point at, for a comparison with the same job elsewhere. */
+function targetsOf(outputs: Iterable<DeclaredOutput>): string[] {
+  const targets = Array.from(outputs, ({ name, source, sink }) => [
+    `source ${source.name ?? 'source'}${source.target === undefined ? '' : ` at ${source.target}`}`,
+    `output ${name}${sink.target === undefined ? '' : ` at ${sink.target}`}`,
+  ])
+  return [...new Set(targets.flat())].sort()
 }
 
 function checkOutputs(

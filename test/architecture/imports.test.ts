@@ -25,6 +25,7 @@ const ENGINE_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   zod: ['src/util', 'src/driver', 'src/streams', 'connectors/*', 'offsets/*'],
   pino: ['src/streams'],
   commander: ['src/cli'],
+  piscina: ['src/executors'],
   'log-update': ['src/cli'],
 }
 

@@ -1,0 +1,124 @@
+import { TaskFailedError, UnsupportedError } from './errors.ts'
+import type { TaskGroup, TaskResult } from './executor.ts'
+import { rowsFromWire, rowsToWire } from './rows-wire.ts'
+import type { OffsetRange, Task } from './values.ts'
+
+/** The version of everything in this file. A message of another one is refused: driver and executors must be of the same. */
+export const WIRE_VERSION = 1
+
+/** Groups of one batch as plain JSON: what they have in common is said once, for a batch may have ten thousand of them. */
+export type WireGroups = {
+  readonly v: typeof WIRE_VERSION
+  readonly stream: string
+  readonly batchId: number
+  readonly epoch: number
+  readonly batchTime: number
+  /** What is alike in most groups. */
+  readonly kinds: readonly WireKind[]
+  /** Topics with their ids. */
+  readonly topics: readonly (readonly [topic: string, topicId: string | null])[]
+  readonly groups: readonly WireGroup[]
+}
+
+type WireKind = Omit<TaskGroup, 'range' | 'tasks' | 'estimatedBytes'> & { readonly outputs: readonly string[] }
+
+/** Kind and topic are places in their lists; a leader epoch that nobody knows is −1. */
+type WireGroup = readonly [
+  kind: number,
+  topic: number,
+  partition: number,
+  fromOffset: number,
+  untilOffset: number,
+  leaderEpoch: number,
+  index: number,
+  attempt: string,
+]
+
+/** What a task reports, without the task itself: its driver has that. */
+export type WireResult = Omit<TaskResult, 'task' | 'gathered'> & { readonly gathered?: Uint8Array }
+
+/**
+ * Puts groups into one message. They must be of one batch, and each group's tasks of one range and attempt, as the dispatcher makes them.
+ */
+export function groupsToWire(groups: readonly TaskGroup[]): WireGroups {
+  const [first] = groups[0]?.tasks ?? []
+  if (first === undefined) throw new TaskFailedError('A message without tasks was to be sent to an executor.')
+  const kinds = new Places<WireKind>()
+  const topics = new Places<readonly [string, string | null]>()
+  const { stream, batchId, epoch, batchTime } = first
+  const packed = groups.map(({ range, tasks, estimatedBytes: _, ...kind }): WireGroup => {
+    const [task] = tasks
+    const isAlike = (other: Task) =>
+      other.batchId === batchId && other.epoch === epoch && other.index === task?.index && other.attempt === task.attempt
+    if (task === undefined || !tasks.every(isAlike)) throw new TaskFailedError('Groups of several batches were to be sent as one message.')
+    return [
+      kinds.placeOf({ ...kind, outputs: tasks.map(({ output }) => output) }),
+      topics.placeOf([range.topic, range.topicId ?? null]),
+      ...([range.partition, range.fromOffset, range.untilOffset, range.leaderEpoch ?? -1, task.index, task.attempt] as const),
+    ]
+  })
+  return { v: WIRE_VERSION, stream, batchId, epoch, batchTime, kinds: kinds.items, topics: topics.items, groups: packed }
+}
+
+/** The groups again, in their order. Throws `UnsupportedError` for a message of another version. */
+export function groupsFromWire(wire: WireGroups): TaskGroup[] {
+  checkWireVersion(wire.v)
+  const { stream, batchId, epoch, batchTime } = wire
+  return wire.groups.map(([kindAt, topicAt, partition, fromOffset, untilOffset, leaderEpoch, index, attempt]) => {
+    const kind = wire.kinds[kindAt]
+    const topic = wire.topics[topicAt]
+    if (kind === undefined || topic === undefined)
+      throw new TaskFailedError('A message to an executor is damaged: it names what it does not have.')
+    const { outputs, ...rest } = kind
+    const range: OffsetRange = {
+      ...{ topic: topic[0], partition, fromOffset, untilOffset },
+      ...(topic[1] !== null && { topicId: topic[1] }),
+      ...(leaderEpoch >= 0 && { leaderEpoch }),
+    }
+    return { ...rest, range, tasks: outputs.map(output => ({ stream, batchId, epoch, index, range, batchTime, output, attempt })) }
+  })
+}
+
+export function checkWireVersion(version: unknown): void {
+  if (version === WIRE_VERSION) return
+  throw new UnsupportedError(
+    `A message of version ${String(version)} came from a driver; this executor reads version ${WIRE_VERSION}. Run the same version of tidemark on both.`,
+  )
+}
+
+/** Results without their tasks, and gathered rows as bytes. */
+export function resultsToWire(results: readonly TaskResult[]): WireResult[] {
+  return results.map(({ task, gathered, ...result }) =>
+    gathered === undefined ? result : { ...result, gathered: rowsToWire(gathered, task.output) },
+  )
+}
+
+/** The results of a group's tasks, which come in their order. */
+export function resultsFromWire(group: TaskGroup, results: readonly WireResult[]): TaskResult[] {
+  if (results.length !== group.tasks.length) {
+    throw new TaskFailedError(`An executor gave ${results.length} results for the ${group.tasks.length} tasks of a range.`)
+  }
+  return group.tasks.map((task, at) => {
+    const { gathered, ...result } = results[at] as WireResult
+    return { task, ...result, ...(gathered !== undefined && { gathered: rowsFromWire(gathered) }) }
+  })
+}
+
+/** A list in which what is alike stands once. */
+class Places<T> {
+  readonly items: T[] = []
+  readonly #places = new Map<string, number>()
+  #last: { readonly key: string; readonly place: number } | undefined
+
+  placeOf(item: T): number {
+    const key = JSON.stringify(item)
+    if (this.#last?.key === key) return this.#last.place
+    let place = this.#places.get(key)
+    if (place === undefined) {
+      place = this.items.push(item) - 1
+      this.#places.set(key, place)
+    }
+    this.#last = { key, place }
+    return place
+  }
+}
