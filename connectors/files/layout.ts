@@ -34,9 +34,12 @@ export function attemptsFolder(directory: string): string {
   return join(directory, PRIVATE_FOLDER, 'attempts')
 }
 
-/** The file of one attempt, named by its epoch first, so that a fence can tell the old ones. */
-export function attemptFile(directory: string, task: Task): string {
-  return join(attemptsFolder(directory), `e${task.epoch}-b${task.batchId}-${task.index}-${escapeName(task.attempt)}.tmp`)
+/**
+ * The file of one call to write, named by its epoch first, so that a fence can tell the old ones. The attempt's name is not enough: one that is delivered
+ * twice runs in two processes, and where they wrote into one file, the first to end would put it in place with the other's half in it.
+ */
+export function attemptFile(directory: string, task: Task, nonce: string): string {
+  return join(attemptsFolder(directory), `e${task.epoch}-b${task.batchId}-${task.index}-${escapeName(task.attempt)}-${nonce}.tmp`)
 }
 
 /** The epoch of an attempt's file; undefined for a file that is not ours. */

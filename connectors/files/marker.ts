@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { ConflictError, FencedError, UnsupportedError } from '../../src/core/errors.ts'
+import { hostname } from 'node:os'
+import { ConfigError, ConflictError, FencedError, UnsupportedError } from '../../src/core/errors.ts'
 import type { FenceMark, SinkContext } from '../../src/core/sink.ts'
 import type { Task } from '../../src/core/values.ts'
 import { diskErrorCode, onDisk } from './disk-error.ts'
@@ -82,13 +83,30 @@ export function checkEpoch(directory: string, marker: Marker, mark: FenceMark): 
   }
 }
 
-/** Throws `FencedError` where a newer epoch has been in the directory: this attempt's driver was replaced. */
-export function checkNotFenced(directory: string, marker: Marker | undefined, task: Task): void {
-  if (marker === undefined || marker.epoch <= task.epoch) return
+/** Throws `FencedError` where a newer epoch has been in the directory, or another stream has it by now: this attempt's driver was replaced. */
+export function checkNotFenced(directory: string, marker: Marker | undefined, task: Task, streamId: string | undefined): void {
+  if (marker === undefined) return
+  const isOfAnother = streamId !== undefined && marker.streamId !== streamId
+  if (!isOfAnother && marker.epoch <= task.epoch) return
+  const isAt = isOfAnother ? `has gone to the stream with id ${marker.streamId}` : `is at ${marker.epoch}`
   throw new FencedError(
-    `Task ${task.index} of batch ${task.batchId} of stream ${task.stream} carries epoch ${task.epoch}; ${directory} is at ${marker.epoch}. ` +
+    `Task ${task.index} of batch ${task.batchId} of stream ${task.stream} carries epoch ${task.epoch}; ${directory} ${isAt}. ` +
       'Another driver took over and runs the task again; this attempt wrote nothing.',
     { details: { directory, epoch: task.epoch, fencedBy: marker.epoch, batchId: task.batchId, index: task.index } },
+  )
+}
+
+/**
+ * Throws `ConfigError` where nobody has prepared the directory. Its driver did, so this is another directory: of an executor on another machine, where the
+ * path names a disk of its own. Rows would be where nobody looks, and no fence could keep an old attempt away.
+ */
+export function checkIsShared(directory: string, marker: Marker | undefined, task: Task): void {
+  if (marker !== undefined) return
+  throw new ConfigError(
+    `${directory} on ${hostname()} is not the directory that the driver of stream ${task.stream} has prepared for output ${task.output}: it lacks ` +
+      `${markerFile(directory)}. Executors on several machines need one directory that all of them mount at this path; where the file was removed, start ` +
+      'the stream again.',
+    { details: { directory, output: task.output } },
   )
 }
 

@@ -10,7 +10,7 @@ import { makeFolder, syncFolder } from './durable-disk.ts'
 import { escapeName } from './escape-name.ts'
 import { attemptEpoch, attemptFile, attemptsFolder, dataFile, partitionFolder } from './layout.ts'
 import { listJsonlFiles } from './list-jsonl-files.ts'
-import { checkClaim, checkEpoch, checkNotFenced, readMarker, writeMarker } from './marker.ts'
+import { checkClaim, checkEpoch, checkIsShared, checkNotFenced, readMarker, writeMarker } from './marker.ts'
 import { type JsonlSinkOptions, jsonlSinkOptions } from './options.ts'
 import { writeRows } from './write-rows.ts'
 
@@ -41,6 +41,9 @@ class JsonlSink implements Sink<unknown> {
   readonly name: string
   readonly guarantee = 'idempotent'
   readonly ordering = 'none'
+  /** Two attempts have a file aside each, with the same bytes for the same name. */
+  readonly allowsTwins = true
+  readonly target: string
   readonly rewritten: Rewritten = {
     addsRows: false,
     sentence: 'put into a second file beside the first; where two files overlap, the one with the higher batch number counts',
@@ -51,11 +54,14 @@ class JsonlSink implements Sink<unknown> {
   readonly #durableFolders = new Set<string>()
   /** Stream, output, epoch and owner of the last fence. */
   #fence = ''
+  /** The stream's id by the store, once it was opened: an attempt of a store that was replaced may carry a higher epoch than today's. */
+  #streamId: string | undefined
 
   constructor(directory: string) {
     this.name = `files:${directory}`
     this.#given = directory.replace(/(?<=.)[/\\]+$/, '')
     this.#directory = resolve(directory)
+    this.target = this.#given
   }
 
   async prepare({ stream, streamId, output, adopt = false }: SinkContext): Promise<void> {
@@ -63,6 +69,10 @@ class JsonlSink implements Sink<unknown> {
     const marker = await readMarker(this.#directory)
     if (marker !== undefined) return adopt ? undefined : checkClaim(this.#directory, marker, { stream, streamId, output })
     await writeMarker(this.#directory, { v: 1, stream, streamId, output, epoch: 0, owner: '' }, systemRandom.id())
+  }
+
+  async open({ streamId }: SinkContext): Promise<void> {
+    this.#streamId = streamId
   }
 
   async fence(mark: FenceMark): Promise<void> {
@@ -88,20 +98,21 @@ class JsonlSink implements Sink<unknown> {
   }
 
   async write(task: Task, rows: AsyncIterable<readonly unknown[]>, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const aside = attemptFile(this.#directory, task)
+    const aside = attemptFile(this.#directory, task, systemRandom.id())
     const path = dataFile(this.#directory, task)
     signal.throwIfAborted()
+    if (this.#streamId !== undefined) checkIsShared(this.#directory, await readMarker(this.#directory), task)
     await makeFolder(dirname(aside), this.#directory, this.#durableFolders)
     await makeFolder(partitionFolder(this.#directory, task.range), this.#directory, this.#durableFolders)
     try {
       await writeRows(aside, task, rows, signal)
-      checkNotFenced(this.#directory, await readMarker(this.#directory), task)
+      checkNotFenced(this.#directory, await readMarker(this.#directory), task, this.#streamId)
       await onDisk(`put ${showRange(task.range)} in place as`, path, () => rename(aside, path))
     } catch (error) {
       // What failed is what counts; a file left aside is removed at the next epoch.
       await rm(aside, { force: true }).catch(() => {})
       // A fence that was raised after the look at the marker has taken the file aside away: then not the disk is at fault.
-      checkNotFenced(this.#directory, await readMarker(this.#directory).catch(() => undefined), task)
+      checkNotFenced(this.#directory, await readMarker(this.#directory).catch(() => undefined), task, this.#streamId)
       throw error
     }
     await this.#makeDurable(task)

@@ -82,6 +82,8 @@ export async function explainFailure(
   }
   const failure = await explainRow(client, task, error, target, count)
   await runScript(client, 'rollback')
+  // Its twin has committed, and these rows run into the unique keys of the twin's.
+  if ((await ledger.judge(client, task)) === 'applied') return
   throw failure
 }
 

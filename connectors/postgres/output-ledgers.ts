@@ -11,7 +11,10 @@ import { raiseFence } from './raise-fence.ts'
 /** Postgres 12, for the catalogue's knowledge of partitions and generated columns. */
 const OLDEST_SERVER = 120_000
 
-type Known = { readonly batchId: number; readonly ranges: Promise<ReadonlyMap<number, OffsetRange>>; readonly asked: Set<number> }
+/** Where an output keeps its ledger, and what it points at altogether. */
+export type LedgerPlace = { readonly schema: string; readonly target: string | undefined }
+
+type Known = { readonly batch: string; readonly ranges: Promise<ReadonlyMap<number, OffsetRange>>; readonly asked: Set<number> }
 
 /** The fences and ledgers of all outputs that one sink is: what is alike for tables and for SQL of the job's own. */
 export class OutputLedgers {
@@ -73,12 +76,13 @@ export class OutputLedgers {
   }
 
   /**
-   * One query a batch: at its first question for a batch the ledger is read whole, which is nearly always empty. That answer serves each task once: who
-   * asks again has failed in between, and may have been applied without having heard of it.
+   * One query a batch and epoch: at its first question for a batch the ledger is read whole, which is nearly always empty. That answer serves each task
+   * once: who asks again has failed in between, and may have been applied without having heard of it. And it serves one epoch: an executor in a process
+   * of its own hears of no fence, and after a person's word a batch's id may stand for other work.
    */
   async applied(task: Task): Promise<boolean> {
     const ledger = this.of(task)
-    const known = this.#knownOf(ledger, task.batchId)
+    const known = this.#knownOf(ledger, task)
     const isFirst = !known.asked.has(task.index)
     known.asked.add(task.index)
     const ranges = isFirst ? await known.ranges : await this.#connection.use(client => ledger.loadRanges(client, task.batchId, task.index))
@@ -86,11 +90,12 @@ export class OutputLedgers {
     return range !== undefined && checkApplied(ledger.destination, range, task) === 'applied'
   }
 
-  #knownOf(ledger: Ledger, batchId: number): Known {
+  #knownOf(ledger: Ledger, { batchId, epoch }: Task): Known {
     const known = this.#known.get(ledger)
-    if (known?.batchId === batchId) return known
+    const batch = `${epoch}:${batchId}`
+    if (known?.batch === batch) return known
     const ranges = this.#connection.use(client => ledger.loadRanges(client, batchId))
-    const fresh: Known = { batchId, ranges, asked: new Set() }
+    const fresh: Known = { batch, ranges, asked: new Set() }
     this.#known.set(ledger, fresh)
     // The next attempt asks anew.
     ranges.catch(() => this.#known.get(ledger) === fresh && this.#known.delete(ledger))

@@ -6,7 +6,7 @@ import { isConnectionLost, sqlState } from '../../src/util/postgres-error.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
 import { type Connection, runScript } from './connection.ts'
 import { isRefusal, type Ledger } from './ledger.ts'
-import { OutputLedgers } from './output-ledgers.ts'
+import { type LedgerPlace, OutputLedgers } from './output-ledgers.ts'
 
 /** SQLSTATE classes of what another attempt mends: a lost connection, resources, a deadlock or another conflict of transactions. */
 const MAY_PASS = /^(08|40|53|55|57|58)/
@@ -21,13 +21,17 @@ export class OwnSqlSink implements Sink<unknown> {
   readonly name: string
   readonly guarantee = 'exactly-once'
   readonly ordering = 'partition'
+  /** Of two attempts the ledger takes one, and the other is rolled back. */
+  readonly allowsTwins = true
+  readonly target?: string
   readonly rewritten: Rewritten = { addsRows: true, sentence: 'given to the output’s own SQL a second time' }
   readonly #write: WriteFunction
   readonly #connection: Connection
   readonly #ledgers: OutputLedgers
 
-  constructor(name: string, write: WriteFunction, connection: Connection, schema: string) {
+  constructor(name: string, write: WriteFunction, connection: Connection, { schema, target }: LedgerPlace) {
     this.name = name
+    if (target !== undefined) this.target = target
     this.#write = write
     this.#connection = connection
     this.#ledgers = new OutputLedgers(connection, schema, `Output ${name}`)
@@ -68,8 +72,9 @@ export class OwnSqlSink implements Sink<unknown> {
     } catch (error) {
       if (isConnectionLost(error)) throw error
       await runScript(client, 'rollback')
-      if (!isRefusal(error)) throw this.#explain(error, task)
+      // Whatever it failed on, it may be its twin's doing: the twin commits, and this one runs into the keys that it has just written.
       if ((await ledger.judge(client, task)) === 'applied') return
+      if (!isRefusal(error)) throw this.#explain(error, task)
       throw new JobError(
         `The function write of output ${task.output} ended its transaction (${showRange(task.range)}, batch ${task.batchId}), so its rows are not in one ` +
           'step with the ledger and would be written again. Leave begin, commit and rollback to the sink; savepoints are fine.',

@@ -1,6 +1,7 @@
 import type { Sink } from '../../src/core/sink.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
 import { Connection } from './connection.ts'
+import { describeTarget } from './describe-target.ts'
 import { parseTableName } from './names.ts'
 import { type PostgresSinkOptions, type PostgresTableOptions, tableOptions, writeOptions } from './options.ts'
 import { OwnSqlSink, type WriteFunction } from './own-sql-sink.ts'
@@ -24,9 +25,11 @@ export function postgresSink<Row>(options: PostgresSinkOptions<Row>): Sink<Row> 
   if (typeof options?.write === 'function') {
     const { write, name, schema, ...at } = parseOptions(writeOptions, options, 'postgresSink')
     const label = `postgres:${name ?? (write.name === 'write' || write.name === '' ? 'sql' : write.name)}`
-    return new OwnSqlSink(label, write as WriteFunction, new Connection(at, `output ${label}`), schema)
+    const target = describeTarget(at, `ledger in ${schema}`)
+    return new OwnSqlSink(label, write as WriteFunction, new Connection(at, `output ${label}`), { schema, target })
   }
   const { table, columns, key, version, deleteWhen, schema, ...at } = parseOptions(tableOptions, options, 'postgresSink')
   parseTableName(table)
-  return new TableSink({ table, columns, key, version, deleteWhen }, new Connection(at, `output postgres:${table}`), schema)
+  const target = describeTarget(at, `table ${table}, ledger in ${schema}`)
+  return new TableSink({ table, columns, key, version, deleteWhen }, new Connection(at, `output postgres:${table}`), { schema, target })
 }

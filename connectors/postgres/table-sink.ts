@@ -8,7 +8,7 @@ import { EncodedRows, type SmallTask } from './encoded-rows.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Ledger } from './ledger.ts'
 import { parseTableName } from './names.ts'
-import { OutputLedgers } from './output-ledgers.ts'
+import { type LedgerPlace, OutputLedgers } from './output-ledgers.ts'
 import { loadTable, type Table } from './table.ts'
 import type { TableMode } from './target.ts'
 
@@ -19,6 +19,9 @@ export class TableSink implements Sink<unknown> {
   readonly name: string
   readonly guarantee = 'exactly-once'
   readonly ordering: 'partition' | 'none'
+  /** Of two attempts whose rows are all there the ledger takes one. */
+  readonly allowsTwins = true
+  readonly target?: string
   readonly rewritten: Rewritten
   readonly #mode: TableMode
   readonly #connection: Connection
@@ -26,7 +29,7 @@ export class TableSink implements Sink<unknown> {
   readonly #groups = new Map<Ledger, GroupCommit>()
   #table: Promise<Table> | undefined
 
-  constructor(mode: TableMode, connection: Connection, schema: string) {
+  constructor(mode: TableMode, connection: Connection, { schema, target }: LedgerPlace) {
     this.name = `postgres:${mode.table}`
     this.ordering = mode.key === undefined ? 'none' : 'partition'
     this.rewritten =
@@ -36,6 +39,7 @@ export class TableSink implements Sink<unknown> {
             addsRows: false,
             sentence: `written over the rows of the same ${mode.key.join(', ')}${mode.version === undefined ? ', also over newer ones' : ''}`,
           }
+    if (target !== undefined) this.target = target
     this.#mode = mode
     this.#connection = connection
     this.#ledgers = new OutputLedgers(connection, schema, `Table ${mode.table} of Postgres`)

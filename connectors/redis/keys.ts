@@ -1,3 +1,5 @@
+import { escapeRedisName } from '../../src/util/escape-redis-name.ts'
+
 /** Where Redis keeps what an output has applied. With rows of their own hash tag (`hashTag`) all of it is on one node of a Cluster. */
 export type LedgerKeys = {
   /** Hash: stream id, epoch, owner, last batch begun, last batch complete. */
@@ -10,7 +12,7 @@ export type LedgerKeys = {
 
 /** The keys of one output of one stream. Braces and colons in names are escaped, so that no two outputs share a key. */
 export function ledgerKeys(prefix: string, stream: string, output: string, hashTag: string | undefined): LedgerKeys {
-  const names = `${escapeName(prefix)}:${escapeName(stream)}:${escapeName(output)}`
+  const names = `${escapeRedisName(prefix)}:${escapeRedisName(stream)}:${escapeRedisName(output)}`
   const tagged = hashTag === undefined ? `{${names}}` : `{${hashTag}}:${names}`
   return { fence: `${tagged}:fence`, ledger: `${tagged}:ledger`, trial: `${tagged}:trial` }
 }
@@ -20,8 +22,4 @@ export function hashTagOf(key: string): string {
   const from = key.indexOf('{') + 1
   const until = key.indexOf('}', from)
   return from > 0 && until > from ? key.slice(from, until) : key
-}
-
-function escapeName(name: string): string {
-  return name.replaceAll('%', '%25').replaceAll('{', '%7B').replaceAll('}', '%7D').replaceAll(':', '%3A')
 }

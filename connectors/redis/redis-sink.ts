@@ -5,6 +5,7 @@ import { checkRedisServer } from '../../src/util/check-redis-server.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
 import type { RedisTarget } from '../../src/util/redis-line.ts'
 import { RedisConnection } from './connection.ts'
+import { describeTarget } from './describe-target.ts'
 import { hashTagOf, ledgerKeys } from './keys.ts'
 import { fieldOf, Ledger, rangeText } from './ledger.ts'
 import { type RedisSinkOptions, schemaFor } from './options.ts'
@@ -25,7 +26,7 @@ const CHUNKS_AHEAD = 4
  * On a Cluster only with `hashTag`; `at-least-once` without. Throws `ConfigError` for wrong options; connects only once the stream starts.
  */
 export function redisSink<Row>(options: RedisSinkOptions<Row>): Sink<Row> {
-  const { name, prefix, hashTag, log, string, hash, stream, sortedSet, deleteWhen, ...target } = parseOptions(
+  const { name, prefix, hashTag, log, string, hash, stream, sortedSet, deleteWhen, ...given } = parseOptions(
     schemaFor(options),
     options,
     'redisSink',
@@ -33,10 +34,12 @@ export function redisSink<Row>(options: RedisSinkOptions<Row>): Sink<Row> {
   const kinds = { string, hash, stream, sortedSet, deleteWhen } as Parameters<typeof rowWriter>[0]
   const writer = rowWriter(kinds)
   const warn = (message: string) => (log === undefined ? process.emitWarning(message, 'TidemarkWarning') : log.warn({}, message))
-  return new RedisSink(writer, new RedisConnection(target as RedisTarget), {
+  const at = given as RedisTarget
+  return new RedisSink(writer, new RedisConnection(at), {
     name,
     prefix,
     hashTag,
+    target: describeTarget(at, `${writer.kind} ${writer.fixedKey ?? 'by row'}, ledger under ${prefix}`),
     warn,
   })
 }
@@ -45,6 +48,7 @@ type Settings = {
   readonly name: string | undefined
   readonly prefix: string
   readonly hashTag: string | undefined
+  readonly target: string | undefined
   readonly warn: (message: string) => void
 }
 
@@ -53,6 +57,9 @@ class RedisSink implements Sink<unknown> {
   readonly guarantee: Guarantee
   /** The last value of a key must be written last. */
   readonly ordering = 'partition'
+  /** With a ledger: rows that one attempt has brought in are passed over by the other, chunk by chunk. */
+  readonly allowsTwins: boolean
+  readonly target?: string
   readonly rewritten: Rewritten
   readonly #writer: RowWriter
   readonly #connection: RedisConnection
@@ -66,6 +73,8 @@ class RedisSink implements Sink<unknown> {
       writer.kind === 'stream'
         ? { addsRows: true, sentence: 'added to the stream a second time' }
         : { addsRows: false, sentence: 'written over what is there under the same keys, also over newer values' }
+    this.allowsTwins = this.guarantee === 'exactly-once'
+    if (settings.target !== undefined) this.target = settings.target
     this.#writer = writer
     this.#connection = connection
     this.#settings = settings

@@ -2,6 +2,8 @@ import { ATTRIBUTE, BATCH, ENTRY_HEADER_BYTES, readInt64, SMALLEST_ENTRY_LENGTH 
 
 /** What the headers of a partition's records say, before anything is decoded. */
 export type BatchScan = {
+  /** The offset that the first batch begins at (of an old compressed one, that it ends at), or -1. Below the one asked for, where that lies inside it. */
+  readonly firstOffset: number
   /** The offset after the last complete batch, or -1 where there is none: what the next fetch asks for. */
   readonly nextOffset: number
   /** The leader epoch of the last complete batch of magic 2, or -1: the `lastFetchedEpoch` of the next fetch. */
@@ -19,6 +21,7 @@ export type BatchScan = {
  */
 export function scanBatches(bytes: Buffer): BatchScan {
   let at = 0
+  let firstOffset = -1
   let nextOffset = -1
   let lastEpoch = -1
   let isCompressed = false
@@ -33,8 +36,9 @@ export function scanBatches(bytes: Buffer): BatchScan {
     const attributes = (isBatch ? bytes[at + BATCH.attributes + 1] : bytes[at + BATCH.magic + 1]) ?? 0
     if ((attributes & ATTRIBUTE.codec) !== 0) isCompressed = true
     if (isBatch) lastEpoch = bytes.readInt32BE(at + BATCH.leaderEpoch)
+    if (firstOffset < 0) firstOffset = readInt64(bytes, at)
     if (next > nextOffset) nextOffset = next
     at = end
   }
-  return { nextOffset, lastEpoch, completeBytes: at, isTruncated: at < bytes.length, isCompressed }
+  return { firstOffset, nextOffset, lastEpoch, completeBytes: at, isTruncated: at < bytes.length, isCompressed }
 }

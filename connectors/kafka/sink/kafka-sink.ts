@@ -3,6 +3,7 @@ import type { Log } from '../../../src/core/log.ts'
 import type { FenceMark, Sink, SinkContext } from '../../../src/core/sink.ts'
 import type { Task } from '../../../src/core/values.ts'
 import type { CompleteKafkaSourceOptions } from '../options.ts'
+import { describeTarget } from '../source/describe-target.ts'
 import { Fence } from './fence.ts'
 import { ensureLedgerTopic } from './ledger/ledger-topic.ts'
 import type { CompleteKafkaSinkOptions } from './options.ts'
@@ -21,6 +22,9 @@ export class KafkaSink<Row> implements Sink<Row>, AsyncDisposable {
   readonly guarantee = 'exactly-once'
   /** Keys keep their order. */
   readonly ordering = 'partition'
+  /** Who runs a task again takes its transactional id: a twin would end the attempt that it was to help. */
+  readonly allowsTwins = false
+  readonly target?: string
   readonly rewritten = { addsRows: true, sentence: 'written to the topic a second time' }
   readonly #options: CompleteKafkaSinkOptions<Row>
   readonly #ledgerReader: CompleteKafkaSourceOptions
@@ -29,7 +33,10 @@ export class KafkaSink<Row> implements Sink<Row>, AsyncDisposable {
 
   /** `ledgerReader` are the options of a reader of the ledger topic. */
   constructor(options: CompleteKafkaSinkOptions<Row>, ledgerReader: CompleteKafkaSourceOptions) {
-    this.name = `kafka:${typeof options.topic === 'string' ? options.topic : 'by-row'}`
+    const { kafka, topic, ledgerTopic } = options
+    this.name = `kafka:${typeof topic === 'string' ? topic : 'by-row'}`
+    const target = describeTarget(kafka, `${typeof topic === 'string' ? `topic ${topic}` : 'topics by row'}, ledger ${ledgerTopic}`)
+    if (target !== undefined) this.target = target
     this.#options = options
     this.#ledgerReader = ledgerReader
   }

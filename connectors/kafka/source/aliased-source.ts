@@ -13,6 +13,7 @@ const SEPARATOR = ':'
  */
 export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly name: string
+  readonly target?: string
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
   readonly findsTopics: boolean
@@ -24,6 +25,7 @@ export class AliasedSource implements Source<KafkaRecord>, AsyncDisposable {
     this.#source = source
     this.#prefix = `${alias}${SEPARATOR}`
     this.name = `${source.name} as ${alias}`
+    if (source.target !== undefined) this.target = source.target
     this.isolation = source.isolation
     this.findsTopics = source.findsTopics
     this.startingOffsets = this.#aliasStart(source.startingOffsets)

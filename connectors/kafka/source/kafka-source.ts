@@ -17,6 +17,7 @@ import type { CompleteKafkaSourceOptions } from '../options.ts'
 import { LIST_OFFSETS_AT } from '../protocol/list-offsets.ts'
 import type { KafkaRecord } from '../record.ts'
 import { KafkajsTransport, kafkajsClient } from '../transport/kafkajs-transport.ts'
+import { describeTarget } from './describe-target.ts'
 import { readRange } from './read-range.ts'
 import { Session } from './session.ts'
 
@@ -26,6 +27,7 @@ const UNLISTED_BOOTSTRAPS = 3
 /** {@link kafkaSource} without an alias: topics have the names the cluster gives them. */
 export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
   readonly name: string
+  readonly target?: string
   readonly startingOffsets: StartingOffsets
   readonly isolation: Isolation
   readonly findsTopics: boolean
@@ -36,8 +38,10 @@ export class KafkaSource implements Source<KafkaRecord>, AsyncDisposable {
   #session: Session | undefined
 
   constructor(options: CompleteKafkaSourceOptions) {
-    const { topics, startingOffsets, isolation, alsoCommitToGroup: group } = options
+    const { kafka, topics, startingOffsets, isolation, alsoCommitToGroup: group } = options
     this.name = `kafka:${topics instanceof RegExp ? String(topics) : topics.join(',')}`
+    const target = describeTarget(kafka, topics instanceof RegExp ? `topics ${topics}` : `topics ${topics.toSorted().join(',')}`)
+    if (target !== undefined) this.target = target
     this.startingOffsets = startingOffsets
     this.isolation = isolation
     this.findsTopics = topics instanceof RegExp

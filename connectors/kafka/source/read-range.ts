@@ -89,7 +89,8 @@ export async function* readRange(
       options.onBytes?.(bytes.length)
 
       const scan = scanBatches(bytes)
-      if (scan.nextOffset > position) session.sizes.learn(range, bytes.length, scan.nextOffset - position)
+      // A slice may begin and end inside of batches, which come whole or are cut off: taken for its own, their bytes would make every offset seem heavier.
+      if (scan.nextOffset > position) session.sizes.learn(range, scan.completeBytes, scan.nextOffset - Math.min(position, scan.firstOffset))
       lastEpoch = scan.lastEpoch
       if (scan.nextOffset > position && scan.nextOffset < untilOffset) next = await begin(scan.nextOffset, lastEpoch, true)
 

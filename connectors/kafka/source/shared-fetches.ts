@@ -64,8 +64,14 @@ export class SharedFetches {
     if (signal.aborted || ranges.length === 0) return
     const wave = { isolation, signal }
     const all: Ahead[] = []
+    const partitions = new Set<string>()
     for (const range of ranges) {
       const key = keyOf(range, isolation)
+      // A request names a partition once. With two slices of one in it, the broker answers one of them and both would take that answer for theirs: the
+      // records of the first slice are then passed over without a word. Those behind the first are fetched by their own reads.
+      const partition = partitionKey(range)
+      if (partitions.has(partition)) continue
+      partitions.add(partition)
       if (this.#byKey.has(key)) continue
       const ahead: Ahead = { key, range, wave, bytes: 0, answer: undefined, isDropped: false, hasArrived: false }
       this.#byKey.set(key, ahead)

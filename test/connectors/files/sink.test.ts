@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { jsonlSink, listJsonlFiles } from '../../../connectors/files/index.ts'
 import { ConfigError } from '../../../src/core/errors.ts'
+import { systemRandom } from '../../../src/core/random.ts'
 import { context, mark, rowsOf, running, task } from './files-task.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
@@ -207,7 +208,8 @@ describe('a disk that will not', () => {
       const directory = temporaryFolder()
       const sink = jsonlSink({ directory })
       await sink.prepare?.(context())
-      symlinkSync('/dev/full', join(directory, '_tidemark', 'attempts', 'e1-b7-0-1-7-0-0.tmp'))
+      vi.spyOn(systemRandom, 'id').mockReturnValueOnce('full')
+      symlinkSync('/dev/full', join(directory, '_tidemark', 'attempts', 'e1-b7-0-1-7-0-0-full.tmp'))
       await expect(sink.write(task(), rowsOf([1]), running)).rejects.toMatchObject({
         code: 'TASK_FAILED',
         retryable: true,
