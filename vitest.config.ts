@@ -6,7 +6,7 @@ const resolve = { conditions: ['tidemark-source', 'node'] }
 const ssr = { resolve }
 
 /** Tests that need Postgres, Redis or ZooKeeper. */
-const WITH_SERVICES = ['test/offsets/{postgres,redis,zookeeper}/**/*.test.ts', 'test/connectors/{postgres,redis}/**/*.test.ts']
+const WITH_SERVICES = ['test/offsets/{postgres,redis,zookeeper}/**/*.test.ts', 'test/connectors/{postgres,redis,bullmq}/**/*.test.ts']
 /** Tests that need Kafka, some of them all four. */
 const WITH_KAFKA = [
   'test/{integration,crash,package}/**/*.test.ts',

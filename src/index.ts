@@ -36,7 +36,7 @@ export {
   UnsupportedError,
 } from './core/errors.ts'
 export type { BatchInfo, Listener, OutputOperationInfo, StreamEvent, TaskInfo } from './core/events.ts'
-export type { Executor, ExecutorContext, ExecutorRun, TaskGroup, TaskResult } from './core/executor.ts'
+export type { Executor, ExecutorContext, ExecutorRun, RunOptions, TaskGroup, TaskResult } from './core/executor.ts'
 export type { Log } from './core/log.ts'
 export type {
   AcquireOptions,
@@ -48,7 +48,7 @@ export type {
   StreamSnapshot,
   StreamState,
 } from './core/offset-store.ts'
-export type { RangeContext, RunnableJob, RunnableOutput, Stage } from './core/runnable-job.ts'
+export type { JobOrigin, RangeContext, RunnableJob, RunnableOutput, Stage } from './core/runnable-job.ts'
 export type { BatchContext, CompletedBatch, FenceMark, Guarantee, Ordering, Sink, SinkContext } from './core/sink.ts'
 export type { CallOptions, Isolation, ReadOptions, Source, StartingOffsets } from './core/source.ts'
 export { type RunnerContext, runTasks } from './core/task-runner.ts'
@@ -59,6 +59,7 @@ export { PidRateEstimator } from './driver/pid-rate-estimator.ts'
 export { planBatch } from './driver/plan-batch.ts'
 export { splitRanges } from './driver/split-ranges.ts'
 export { type InProcessOptions, inProcess } from './executors/in-process.ts'
+export { type ThreadsOptions, threads } from './executors/threads.ts'
 export type { Flow, OutputOptions, StageOptions } from './streams/flow.ts'
 export type { LimitOptions, PartitionRate, PidWeights, StreamOptions } from './streams/options.ts'
 export { type Run, type StartOptions, type StreamJob, stream } from './streams/stream.ts'

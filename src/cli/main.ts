@@ -1,16 +1,20 @@
 import { Command, CommanderError } from 'commander'
 import { ownVersion } from '../core/own-version.ts'
+import { addExecutorCommand } from './executor-command.ts'
 import { addOffsetsCommand } from './offsets-command.ts'
 import { addPlanCommand } from './plan-command.ts'
 import { addReplayCommand } from './replay-command.ts'
 import { reportFailure } from './report-failure.ts'
 import { addRunCommand } from './run-command.ts'
+import { addStatusCommand } from './status-command.ts'
 import { addStreamsCommand } from './streams-command.ts'
 
 const EXAMPLES = `
 Examples:
   tidemark run orders.ts                  run until stopped; Ctrl-C finishes the batch in hand, a second one stops at once
   tidemark run orders.ts --until latest   run up to what is there now, then exit
+  tidemark executor orders.ts --executors redis://cache:6379    run tasks for its driver, on any number of machines
+  tidemark status orders.ts --executors redis://cache:6379      its executors and drivers, and when they were last seen
   tidemark plan orders.ts                 what the next batch would be; touches nothing
   tidemark offsets show orders.ts         committed, earliest and latest offsets, lag, the begun batch
   tidemark offsets reset orders.ts --to earliest    put a stream elsewhere; shows what that means and asks
@@ -43,10 +47,12 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .showHelpAfterError('(tidemark --help shows the commands and examples)')
   addRunCommand(program)
+  addExecutorCommand(program)
   addPlanCommand(program)
   addOffsetsCommand(program)
   addReplayCommand(program)
   addStreamsCommand(program)
+  addStatusCommand(program)
   try {
     await program.parseAsync(argv)
     return 0

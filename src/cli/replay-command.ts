@@ -6,6 +6,7 @@ import { findBatches, outputsOfBatches } from '../driver/replay-batches.ts'
 import { checkReplayName, nameReplay, type ReplayName } from '../driver/replay-name.ts'
 import { addsRows, describeRewritten } from '../driver/surgery-outputs.ts'
 import { askYes, type ConfirmOptions, cannotAsk, howToGo } from './confirm.ts'
+import { addExecutorOptions, type ExecutorOptions, openExecutor } from './executor-options.ts'
 import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
 import { addChangeOptions, addStoreOption } from './options.ts'
@@ -14,16 +15,17 @@ import { printJson, printTable, showCount, showNumber, textStream } from './prin
 import { collect } from './run-command.ts'
 import { runToEnd } from './run-to-end.ts'
 
-type ReplayOptions = ConfirmOptions & {
-  readonly batch: readonly number[]
-  readonly output?: readonly string[]
-  readonly name?: string
-  readonly adopt?: readonly string[]
-  readonly appendAgain?: boolean
-  readonly store?: string
-  readonly json?: boolean
-  readonly progress?: boolean
-}
+type ReplayOptions = ConfirmOptions &
+  ExecutorOptions & {
+    readonly batch: readonly number[]
+    readonly output?: readonly string[]
+    readonly name?: string
+    readonly adopt?: readonly string[]
+    readonly appendAgain?: boolean
+    readonly store?: string
+    readonly json?: boolean
+    readonly progress?: boolean
+  }
 
 /** What is about to be run again. */
 type Replay = ReplayName & { readonly batches: readonly Batch[]; readonly outputs: readonly string[] }
@@ -43,7 +45,7 @@ export function addReplayCommand(program: Command): void {
     .option('--append-again', 'also into outputs that hold the rows a second time then')
     .option('--name <stream>', 'the stream it runs as; by default the next free <stream>~replay-<number>')
     .option('--adopt <output>', 'make the destination of this output agree with the store, after having looked at why it refused', collect)
-  addChangeOptions(addStoreOption(command))
+  addChangeOptions(addExecutorOptions(addStoreOption(command)))
     .option('--progress', 'show progress also where stderr is no terminal, a line a second')
     .option('--no-progress', 'log a line a batch also where stderr is a terminal')
     .addHelpText(
@@ -84,7 +86,15 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
     }
     const { name, batches, outputs } = found
     const { adopt } = options
-    const start = { name, batches, outputs, ...(adopt !== undefined && { adopt }), ...(named !== undefined && { offsets: named }) }
+    const executor = await openExecutor(options)
+    const start = {
+      name,
+      batches,
+      outputs,
+      ...(executor !== undefined && { executor }),
+      ...(adopt !== undefined && { adopt }),
+      ...(named !== undefined && { offsets: named }),
+    }
     const summary = await runToEnd(loaded, start, { ...(options.progress !== undefined && { progress: options.progress }) })
     if (options.json)
       return printJson({ ...about, changed: true, dryRun: false, ...summary, batchesRun: summary.batches, batches: about.batches })

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { ConfigError } from '../core/errors.ts'
 import type { Until } from '../driver/driver-job.ts'
+import { addExecutorOptions, type ExecutorOptions, openExecutor } from './executor-options.ts'
 import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
 import { addStoreOption } from './options.ts'
@@ -8,7 +9,7 @@ import { parseTime, TIME_FORMS } from './parse-time.ts'
 import { printJson, showCount } from './print.ts'
 import { runToEnd } from './run-to-end.ts'
 
-type RunOptions = {
+type RunOptions = ExecutorOptions & {
   readonly until?: string
   readonly finish?: boolean
   readonly adopt: readonly string[]
@@ -25,7 +26,7 @@ export function addRunCommand(program: Command): void {
     .argument('<job>', 'the job module, such as orders.ts')
     .option('--until <end>', "end by itself: 'latest' for what is there now, or a time such as 2026-11-20T00:00:00Z")
     .option('--finish', 'finish the batch that is begun, if one is, and end without beginning another')
-  addStoreOption(command)
+  addExecutorOptions(addStoreOption(command))
     .option('--steal', 'take the stream over from a live driver instead of standing by; it stops with FencedError')
     .option(
       '--adopt <output>',
@@ -38,7 +39,7 @@ export function addRunCommand(program: Command): void {
     .option('--json', 'print the summary as JSON')
     .addHelpText(
       'after',
-      '\nExamples:\n  tidemark run orders.ts\n  tidemark run orders.ts --until latest --json\n  tidemark run orders.ts --finish',
+      '\nExamples:\n  tidemark run orders.ts\n  tidemark run orders.ts --until latest --json\n  tidemark run orders.ts --finish\n  tidemark run orders.ts --threads 4',
     )
     .action(runJob)
 }
@@ -55,10 +56,12 @@ async function runJob(path: string, options: RunOptions): Promise<void> {
     throw new ConfigError('--finish ends after the batch that is begun, so --until has no meaning beside it.')
   const loaded = await loadJob(path)
   const store = await openStore(loaded, options.store)
+  const executor = await openExecutor(options)
   const start = {
     ...(until !== undefined && { until }),
     ...(store !== undefined && { offsets: store }),
     ...(adopt.length > 0 && { adopt }),
+    ...(executor !== undefined && { executor }),
     ...{ finish, steal },
   }
   const summary = await runToEnd(loaded, start, { ...(progress !== undefined && { progress }) })

@@ -71,8 +71,10 @@ const OWN_FIELDS = new Set([
   'missing',
   'resumeAt',
 ])
-/** A stack or message longer than this is cut: an error must not be what breaks a message's limit. */
+/** A stack, message or text longer than this is cut: an error must not be what breaks a message's limit. */
 const MAX_TEXT = 20_000
+/** How many values are taken from an error's fields: a client's errors may hold its socket, and with it half of the process. */
+const MAX_FIELD_VALUES = 1_000
 
 /** Makes an error plain. Class, code and fields are kept; what is no data (functions, sockets) is left out. */
 export function errorToWire(error: unknown, depth = 0): WireError {
@@ -84,7 +86,7 @@ export function errorToWire(error: unknown, depth = 0): WireError {
   return {
     name: error.name,
     message: cut(error.message),
-    ...(stack !== undefined && { stack: cut(stack) }),
+    ...(typeof stack === 'string' && { stack: cut(stack) }),
     ...(isOurs && { tidemark: tidemarkPart(error) }),
     ...(fields !== undefined && { fields }),
     ...(cause !== undefined && deeper && { cause: errorToWire(cause, depth + 1) }),
@@ -105,7 +107,7 @@ export function errorFromWire(wire: WireError): Error {
 function tidemarkPart(error: TidemarkError): NonNullable<WireError['tidemark']> {
   const { code, retryable, details } = error
   const resumeAt = isDataLoss(error) ? error.resumeAt : undefined
-  return { code, retryable, details: toJson(details), ...(resumeAt !== undefined && { resumeAt }) }
+  return { code, retryable, details: toJson(details, Number.POSITIVE_INFINITY), ...(resumeAt !== undefined && { resumeAt }) }
 }
 
 function fieldsOf(error: Error, isOurs: boolean): { readonly [name: string]: Json } | undefined {
@@ -113,7 +115,16 @@ function fieldsOf(error: Error, isOurs: boolean): { readonly [name: string]: Jso
     name => !OWN_FIELDS.has(name) || (!isOurs && !['name', 'message', 'stack', 'cause', 'errors'].includes(name)),
   )
   if (names.length === 0) return undefined
-  return toJson(Object.fromEntries(names.map(name => [name, Reflect.get(error, name)]))) as { readonly [name: string]: Json }
+  return toJson(Object.fromEntries(names.map(name => [name, read(error, name)])), MAX_FIELD_VALUES) as { readonly [name: string]: Json }
+}
+
+/** A getter that throws must not hide the error it is on. */
+function read(object: object, name: string): unknown {
+  try {
+    return Reflect.get(object, name)
+  } catch {
+    return undefined
+  }
 }
 
 function foreignError(wire: WireError, options: { cause: Error } | undefined): Error {
@@ -132,7 +143,7 @@ function ownError(
   // The constructors of the classes compose messages and details; here both are there already.
   const Class = OURS[name as keyof typeof OURS] ?? TidemarkError
   Object.setPrototypeOf(error, Class.prototype)
-  define(error, 'name', name, false)
+  define(error, 'name', name, true)
   if (Class === DataLossError) {
     define(error, 'lossCause', own.details.cause, true)
     define(error, 'missing', own.details.missing, true)
@@ -145,20 +156,53 @@ function define(error: Error, name: string, value: unknown, enumerable: boolean)
   Object.defineProperty(error, name, { value, enumerable, writable: true, configurable: true })
 }
 
-function cut(text: string): string {
+/** Of a `message` too, which libraries have been seen to set to an object. */
+function cut(value: unknown): string {
+  const text = String(value)
   return text.length <= MAX_TEXT ? text : `${text.slice(0, MAX_TEXT)}… (${text.length} characters)`
 }
 
-/** What JSON can say of a value: big integers and bytes as text, errors by their message, cycles and functions left out. */
-function toJson(value: unknown, depth = 0): Json {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
+/** What JSON can say of a value, and no more than `maxValues` of what it holds. */
+function toJson(value: unknown, maxValues: number): Json {
+  return plain(value, { above: new Set(), left: maxValues }) ?? null
+}
+
+type Walk = { readonly above: Set<object>; left: number }
+
+/** Big integers and bytes as text, errors by their message, maps and sets as lists; undefined for functions, for what is above itself, and too deep. */
+function plain(value: unknown, walk: Walk): Json | undefined {
+  walk.left -= 1
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'string') return cut(value)
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
   if (typeof value === 'bigint') return String(value)
-  if (typeof value !== 'object' || depth > MAX_DEPTH) return null
-  if (value instanceof Error) return value.message
+  if (typeof value !== 'object' || walk.above.size > MAX_DEPTH || walk.above.has(value)) return undefined
+  if (value instanceof Error) return cut(value.message)
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString()
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, Math.min(value.byteLength, MAX_TEXT)).toString('base64')
-  if (Array.isArray(value)) return value.map(item => toJson(item, depth + 1))
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined && typeof item !== 'function' && typeof item !== 'symbol')
-  return Object.fromEntries(entries.map(([name, item]) => [name, toJson(item, depth + 1)]))
+  walk.above.add(value)
+  const result =
+    value instanceof Map || value instanceof Set || Array.isArray(value) ? plainList([...value], walk) : plainObject(value, walk)
+  walk.above.delete(value)
+  return result
+}
+
+function plainList(items: readonly unknown[], walk: Walk): Json {
+  const list: Json[] = []
+  for (const item of items) {
+    if (walk.left <= 0) break
+    // A place in a list is kept, or those behind it would move.
+    list.push(plain(item, walk) ?? null)
+  }
+  return list
+}
+
+function plainObject(object: object, walk: Walk): Json {
+  const entries: [string, Json][] = []
+  for (const name of Object.keys(object)) {
+    if (walk.left <= 0) break
+    const value = plain(read(object, name), walk)
+    if (value !== undefined) entries.push([name, value])
+  }
+  return Object.fromEntries(entries)
 }

@@ -152,9 +152,9 @@ export class RecordError extends TidemarkError {
   }
 }
 
-/** A task could not be completed; `cause` is why. Nothing of its batch was committed. */
+/** A task could not be completed; `cause` is why. Nothing of its batch was committed. Retryable only where it says so: its thread or machine died. */
 export class TaskFailedError extends TidemarkError {
-  constructor(message: string, options: ErrorOptions = {}) {
+  constructor(message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
     super('TASK_FAILED', message, options)
   }
 }

@@ -70,6 +70,11 @@ export type ExecutorContext = {
  */
 export interface Executor {
   readonly name: string
+  /**
+   * Whether tasks use the very outputs and sources of the job that `start` was given, and not copies of them in other threads: then whoever gave it closes
+   * them. @default false
+   */
+  readonly usesGivenJob?: boolean
   /** Opens what the job's tasks need, once a run of the job. */
   start(job: RunnableJob, context: ExecutorContext): Promise<ExecutorRun>
 }

@@ -15,6 +15,11 @@ export function isExecuting(): boolean {
   return EXECUTING in globalThis
 }
 
+/** From here on this thread imports jobs to run their tasks, and a module that starts its job gets an error that says so. */
+export function markExecuting(): void {
+  Object.defineProperty(globalThis, EXECUTING, { value: true, configurable: true })
+}
+
 /** What a job shows to executors; undefined for anything else. */
 export function doorOf(job: unknown): JobDoor | undefined {
   return typeof job === 'object' && job !== null ? (Reflect.get(job, JOB_BRAND) as JobDoor | undefined) : undefined
@@ -26,7 +31,7 @@ export function doorOf(job: unknown): JobDoor | undefined {
  * Throws `JobError` where the module does not load or exports no such job.
  */
 export async function importJob(module: string, name: string): Promise<JobDoor> {
-  Object.defineProperty(globalThis, EXECUTING, { value: true, configurable: true })
+  markExecuting()
   let exported: Record<string, unknown>
   try {
     exported = await import(module)

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 /** Chance, behind a seam for the same reason as {@link Clock}. */
 export interface Random {
@@ -8,10 +8,19 @@ export interface Random {
   number(): number
 }
 
+/** Drawn in one go for many: a batch of ten thousand tasks names as many attempts, and each draw is a call into the system. */
+const pool = Buffer.allocUnsafe(4_096)
+let drawn = pool.length
+
 export const systemRandom: Random = {
-  id: (digits = 16) =>
-    randomBytes(Math.ceil(digits / 2))
-      .toString('hex')
-      .slice(0, digits),
+  id(digits = 16) {
+    const count = Math.ceil(digits / 2)
+    if (drawn + count > pool.length) {
+      randomFillSync(pool)
+      drawn = 0
+    }
+    drawn += count
+    return pool.toString('hex', drawn - count, drawn).slice(0, digits)
+  },
   number: () => Math.random(),
 }

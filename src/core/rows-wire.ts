@@ -1,5 +1,5 @@
 import { deserialize, serialize } from 'node:v8'
-import { ConfigError, errorMessage } from './errors.ts'
+import { ConfigError, errorMessage, UnsupportedError } from './errors.ts'
 
 /**
  * Rows that an output gathers on the driver, as bytes: the structured clone that threads use, which keeps dates, maps, big integers and bytes. Class
@@ -12,15 +12,23 @@ export function rowsToWire(rows: readonly unknown[], output: string): Uint8Array
     return serialize(rows.map(row => plainRow(row, 0)))
   } catch (error) {
     throw new ConfigError(
-      `Output ${output} gathers its rows on the driver, and one of them cannot go there from another thread or machine: ${errorMessage(error)}. ` +
+      `Output ${output} gathers its rows on the driver, and one of them cannot go there from another thread or machine: ${errorMessage(error).replace(/\.$/, '')}. ` +
         'Give it plain data (a map in front of it), or run the job with inProcess().',
       { details: { output }, cause: error },
     )
   }
 }
 
+/** The rows again. Throws `UnsupportedError` for bytes that this version of Node does not read. */
 export function rowsFromWire(bytes: Uint8Array): readonly unknown[] {
-  return deserialize(bytes)
+  try {
+    return deserialize(bytes)
+  } catch (error) {
+    throw new UnsupportedError(
+      `Rows that an executor gathered cannot be read by Node ${process.versions.node}: ${errorMessage(error)} Run the same version of Node on both.`,
+      { cause: error },
+    )
+  }
 }
 
 /** How deep rows are searched for records and views. */
@@ -32,17 +40,30 @@ function plainRow(value: unknown, depth: number): unknown {
   // A view keeps its whole fetch alive, and would take all of it along.
   if (ArrayBuffer.isView(value)) return Buffer.isBuffer(value) ? Buffer.from(value) : value
   if (Array.isArray(value)) return mapChanged(value, item => plainRow(item, depth + 1))
-  if (value instanceof Date || value instanceof Map || value instanceof Set || value instanceof RegExp || value instanceof Error)
-    return value
+  if (value instanceof Map) return changedEntries([...value], depth, entries => new Map(entries)) ?? value
+  if (value instanceof Set) {
+    const items = [...value]
+    const changed = mapChanged(items, item => plainRow(item, depth + 1))
+    return changed === items ? value : new Set(changed)
+  }
+  if (value instanceof Date || value instanceof RegExp || value instanceof Error) return value
   const isPlain = Object.getPrototypeOf(value) === Object.prototype
   const { toJSON } = value as { toJSON?: unknown }
   if (!isPlain && typeof toJSON === 'function') return plainRow(toJSON.call(value), depth + 1)
-  const entries = Object.entries(value)
+  return changedEntries(Object.entries(value), depth, entries => Object.fromEntries(entries)) ?? value
+}
+
+/** What `make` gives of the entries with their values made plain; undefined where nothing changed. */
+function changedEntries<K>(
+  entries: (readonly [K, unknown])[],
+  depth: number,
+  make: (entries: (readonly [K, unknown])[]) => unknown,
+): unknown {
   const changed = mapChanged(entries, entry => {
     const plain = plainRow(entry[1], depth + 1)
-    return plain === entry[1] ? entry : [entry[0], plain]
+    return plain === entry[1] ? entry : ([entry[0], plain] as const)
   })
-  return changed === entries ? value : Object.fromEntries(changed as [string, unknown][])
+  return changed === entries ? undefined : make(changed as (readonly [K, unknown])[])
 }
 
 /** The same array where nothing changed. */

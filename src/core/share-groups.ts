@@ -39,7 +39,9 @@ export function shareGroups(groups: readonly TaskGroup[], places: readonly Place
   for (const item of weighed) {
     const last = lastPlaceOf(item.group)
     const bin = last === undefined ? undefined : byId.get(last)
-    const fits = bin !== undefined && (bin.weight + item.weight) / bin.slots <= (total / slots) * STICKY_SLACK
+    // An empty place keeps the heaviest of its own whatever it weighs: with fewer partitions than slots each is beyond its share, nowhere would it
+    // weigh less, and they would change places with every batch.
+    const fits = bin !== undefined && (bin.items.length === 0 || (bin.weight + item.weight) / bin.slots <= (total / slots) * STICKY_SLACK)
     if (fits) bin.add(item)
     else moving.push(item)
   }

@@ -49,7 +49,12 @@ export function groupsToWire(groups: readonly TaskGroup[]): WireGroups {
   const packed = groups.map(({ range, tasks, estimatedBytes: _, ...kind }): WireGroup => {
     const [task] = tasks
     const isAlike = (other: Task) =>
-      other.batchId === batchId && other.epoch === epoch && other.index === task?.index && other.attempt === task.attempt
+      other.stream === stream &&
+      other.batchId === batchId &&
+      other.epoch === epoch &&
+      other.batchTime === batchTime &&
+      other.index === task?.index &&
+      other.attempt === task.attempt
     if (task === undefined || !tasks.every(isAlike)) throw new TaskFailedError('Groups of several batches were to be sent as one message.')
     return [
       kinds.placeOf({ ...kind, outputs: tasks.map(({ output }) => output) }),
@@ -62,13 +67,13 @@ export function groupsToWire(groups: readonly TaskGroup[]): WireGroups {
 
 /** The groups again, in their order. Throws `UnsupportedError` for a message of another version. */
 export function groupsFromWire(wire: WireGroups): TaskGroup[] {
-  checkWireVersion(wire.v)
+  checkWireVersion(wire?.v)
   const { stream, batchId, epoch, batchTime } = wire
+  if (![wire.groups, wire.kinds, wire.topics].every(Array.isArray)) throw damaged('a list is missing')
   return wire.groups.map(([kindAt, topicAt, partition, fromOffset, untilOffset, leaderEpoch, index, attempt]) => {
     const kind = wire.kinds[kindAt]
     const topic = wire.topics[topicAt]
-    if (kind === undefined || topic === undefined)
-      throw new TaskFailedError('A message to an executor is damaged: it names what it does not have.')
+    if (kind === undefined || topic === undefined) throw damaged('it names what it does not have')
     const { outputs, ...rest } = kind
     const range: OffsetRange = {
       ...{ topic: topic[0], partition, fromOffset, untilOffset },
@@ -79,7 +84,11 @@ export function groupsFromWire(wire: WireGroups): TaskGroup[] {
   })
 }
 
-export function checkWireVersion(version: unknown): void {
+function damaged(how: string): TaskFailedError {
+  return new TaskFailedError(`A message to an executor is damaged: ${how}. Was it made by another program, or cut on its way?`)
+}
+
+function checkWireVersion(version: unknown): void {
   if (version === WIRE_VERSION) return
   throw new UnsupportedError(
     `A message of version ${String(version)} came from a driver; this executor reads version ${WIRE_VERSION}. Run the same version of tidemark on both.`,

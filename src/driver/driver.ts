@@ -1,6 +1,7 @@
 import { isTidemarkError, type TidemarkError } from '../core/errors.ts'
 import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
+import { release, retain } from '../core/shared-resources.ts'
 import type { Batch, OffsetRange } from '../core/values.ts'
 import { type BatchFacts, readFacts } from './batch-facts.ts'
 import { type BatchRun, BatchRunner, checkReplay, checkTopics } from './batch-runner.ts'
@@ -22,7 +23,6 @@ import { RecordWaiter } from './record-waiter.ts'
 import { rememberTopics } from './remember-topics.ts'
 import { retrying } from './retry.ts'
 import { Scheduler } from './scheduler.ts'
-import { release, retain } from './shared-resources.ts'
 import { Stopped } from './stopped.ts'
 
 /** How often to look whether a batch that is held back has enough records by now, where no interval says (ms). */

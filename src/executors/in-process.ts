@@ -20,18 +20,21 @@ export function inProcess(options: InProcessOptions = {}, world: { readonly cloc
   const slots = new Slots(concurrency)
   return {
     name: 'in-process',
+    usesGivenJob: true,
     async start(job, context) {
-      await openSinks(job, context)
-      return new InProcessRun(job, context, slots, world.clock)
+      return openInProcess(job, context, slots, world.clock)
     },
   }
 }
 
-async function openSinks(job: RunnableJob, { streamId, log, signal }: ExecutorContext): Promise<void> {
+/** Opens the job's sinks and runs its groups in this thread, as many at a time as there are slots. Other executors do so in theirs. */
+export async function openInProcess(job: RunnableJob, context: ExecutorContext, slots: Slots, clock: Clock): Promise<InProcessRun> {
+  const { streamId, log, signal } = context
   for (const { name, sink } of job.outputs.values()) await sink.open?.({ stream: job.stream, streamId, output: name, signal, log })
+  return new InProcessRun(job, context, slots, clock)
 }
 
-class InProcessRun implements ExecutorRun {
+export class InProcessRun implements ExecutorRun {
   readonly #job: RunnableJob
   readonly #context: ExecutorContext
   readonly #slots: Slots
@@ -48,12 +51,14 @@ class InProcessRun implements ExecutorRun {
     this.#clock = clock
   }
 
-  async run(group: TaskGroup, { signal, onProgress }: RunOptions) {
+  /** `onStart` is told when the group has its slot. */
+  async run(group: TaskGroup, { signal, onProgress, onStart }: RunOptions & { readonly onStart?: () => void }) {
     this.#untold.add(group)
     // All groups of a batch come in one turn: when the first begins, the source can be told of those behind it.
     await undefined
     try {
       return await this.#slots.use(() => {
+        onStart?.()
         if (this.#untold.has(group)) this.#tellAhead(signal)
         return runTasks(this.#job, group, { clock: this.#clock, log: this.#context.log, signal, onProgress })
       })

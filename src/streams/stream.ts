@@ -76,6 +76,8 @@ export type JobInternals = JobDoor & {
   readonly offsets: OffsetStore | undefined
   /** Whether the job brings a log of its own. */
   readonly hasLog: boolean
+  /** Its own log, or the default one. */
+  readonly log: () => Log
   readonly inspect: (options: { readonly offsets?: OffsetStore; readonly signal: AbortSignal }) => Promise<NextBatch>
   readonly close: (offsets?: OffsetStore) => Promise<void>
   /** The job as its driver has it, for what is done to a stream by hand. */
@@ -112,6 +114,7 @@ class Job implements StreamJob {
         this.#runnable({ ...(stream !== undefined && { name: stream }), ...(outputs && { outputs }) }),
       offsets: options.offsets,
       hasLog: options.log !== undefined,
+      log: () => options.log ?? defaultLog(),
       inspect: ({ offsets, signal }) => inspectJob(this.#compile({ ...(offsets && { offsets }) }), signal),
       close: async offsets => {
         const { sources, store } = this.#compile({ ...(offsets && { offsets }) })

@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- read stream latency idle plan partitions memory isolation stores postgres soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
+ * `npm run bench [-- read stream latency idle plan partitions memory isolation stores postgres executors soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
  * slower moment of the machine hits all of them. What counts are the ratios; absolutes are recorded, and nothing is asserted.
  *
  * `BENCH_ROUNDS` (3), `BENCH_TOPICS` (of those that are read, such as `bench-none,bench-1k`) and `SOAK_MINUTES` (10) cut it. The soak runs only
@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import type { KafkaCluster } from '../support/cluster/kafka-cluster.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
 import { produce } from '../support/produce.ts'
+import { benchExecutors } from './bench-executors.ts'
 import { benchPostgres } from './bench-postgres.ts'
 import { benchStores } from './bench-stores.ts'
 import type { IsolationResult } from './isolation.ts'
@@ -26,7 +27,20 @@ import { fillReadTopics, makeTopic, PARTITIONS, READ_TOPICS } from './topics.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
 const SOAK_MINUTES = Number(process.env.SOAK_MINUTES ?? 10)
-const PARTS = ['read', 'stream', 'latency', 'idle', 'plan', 'partitions', 'memory', 'isolation', 'stores', 'postgres', 'soak'] as const
+const PARTS = [
+  'read',
+  'stream',
+  'latency',
+  'idle',
+  'plan',
+  'partitions',
+  'memory',
+  'isolation',
+  'stores',
+  'postgres',
+  'executors',
+  'soak',
+] as const
 const MIB = 1_048_576
 
 const wanted = process.argv.slice(2).filter(argument => !argument.startsWith('-'))
@@ -59,6 +73,7 @@ async function main(): Promise<void> {
   const bench = { rounds: ROUNDS, say, recorded }
   if (has('stores')) rows.push(...(await benchStores(kafka, bench)))
   if (has('postgres')) rows.push(...(await benchPostgres(kafka, bench)))
+  if (has('executors')) rows.push(...(await benchExecutors(kafka, bench)))
   if (has('soak')) await benchSoak(kafka)
   print()
   await mkdir('.tidemark', { recursive: true })

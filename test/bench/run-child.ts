@@ -1,9 +1,18 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
 /** Runs a part of the bench in a process of its own and gives the JSON of its last line. Memory and warm code are then its alone. */
-export async function runChild<Result>(file: string, args: readonly unknown[], nodeArguments: readonly string[] = []): Promise<Result> {
+export function runChild<Result>(file: string, args: readonly unknown[], nodeArguments: readonly string[] = []): Promise<Result> {
+  return spawnChild<Result>(file, args, nodeArguments).result
+}
+
+/** The same, with the process at hand; what it says on stderr is passed on. */
+export function spawnChild<Result>(
+  file: string,
+  args: readonly unknown[],
+  nodeArguments: readonly string[] = [],
+): { readonly process: ChildProcess; readonly result: Promise<Result> } {
   const child = spawn(
     process.execPath,
     [
@@ -13,15 +22,18 @@ export async function runChild<Result>(file: string, args: readonly unknown[], n
       join(import.meta.dirname, file),
       JSON.stringify(args),
     ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'pipe', 'pipe'] },
   )
+  child.stderr.pipe(process.stderr, { end: false })
   let printed = ''
   child.stdout.setEncoding('utf8').on('data', text => {
     printed += text
   })
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`${file} ended with exit code ${code}.`)
-  return JSON.parse(printed.trimEnd().split('\n').at(-1) ?? '')
+  const result = once(child, 'close').then(([code]): Result => {
+    if (code !== 0) throw new Error(`${file} ended with exit code ${code}.`)
+    return JSON.parse(printed.trimEnd().split('\n').at(-1) ?? '')
+  })
+  return { process: child, result }
 }
 
 /** The arguments of a part, in its process. */

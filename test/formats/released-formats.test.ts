@@ -6,12 +6,17 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { jsonlSink } from '../../connectors/files/index.ts'
 import { memoryOffsets } from '../../offsets/memory/index.ts'
 import { sqliteOffsets } from '../../offsets/sqlite/index.ts'
+import { errorFromWire } from '../../src/core/error-wire.ts'
+import { isDataLoss, isRetryable, isTidemarkError } from '../../src/core/errors.ts'
 import { silentLog } from '../../src/core/log.ts'
+import { groupsFromWire, groupsToWire, resultsFromWire } from '../../src/core/task-wire.ts'
 import { type Batch, type OffsetStore, type StreamSnapshot, stream } from '../../src/index.ts'
 import { collectingSink } from '../../src/testing/index.ts'
 import { countingSource } from './counting-source.ts'
 
 const FORMATS = join(import.meta.dirname, '..', 'fixtures', 'formats')
+
+const LARGEST = { fromOffset: 9_007_199_254_740_000, untilOffset: Number.MAX_SAFE_INTEGER }
 
 function fixture(name: string): string {
   return readFileSync(join(FORMATS, name), 'utf8')
@@ -37,7 +42,7 @@ const snapshot: StreamSnapshot = JSON.parse(fixture('snapshot-v1.json'))
 const intent: Batch = JSON.parse(fixture('intent-v1.json'))
 
 test('every file of a saved format is loaded by a test', () => {
-  const loaded = ['README.md', 'files-marker-v1.json', 'intent-v1.json', 'snapshot-v1.json', 'sqlite-v1.sql']
+  const loaded = ['README.md', 'files-marker-v1.json', 'intent-v1.json', 'snapshot-v1.json', 'sqlite-v1.sql', 'task-message-v1.json']
   expect(readdirSync(FORMATS).sort()).toEqual(loaded)
 })
 
@@ -112,6 +117,78 @@ test('a directory with a marker of version 1 goes on with its stream, and its ep
   const mark = { ...about, owner: 'next', lastBegun: 1, lastComplete: 1 }
   await expect(sink.fence?.({ ...mark, epoch })).rejects.toMatchObject({ code: 'CONFLICT' })
   await expect(sink.fence?.({ ...mark, epoch: epoch + 1 })).resolves.toBeUndefined()
+})
+
+describe('a message of version 1 between a driver and an executor', () => {
+  const message = JSON.parse(fixture('task-message-v1.json'))
+
+  test('gives its groups: ranges, tasks, outputs and policies', () => {
+    const groups = groupsFromWire(message.groups)
+    expect(groups.map(({ range }) => range)).toEqual([
+      { topic: 'orders', partition: 0, fromOffset: 120, untilOffset: 180, topicId: 'q83vEjRWeJCrze8SNFZ4kA', leaderEpoch: 4 },
+      { ...{ topic: 'orders', partition: 1, topicId: 'q83vEjRWeJCrze8SNFZ4kA', leaderEpoch: 0 }, ...LARGEST },
+      { topic: 'returns "ü"', partition: 0, fromOffset: 0, untilOffset: 5 },
+    ])
+    expect(groups.map(({ tasks }) => tasks.map(({ output, attempt }) => [output, attempt]))).toEqual([
+      [
+        ['postgres:orders', '3-12-0-1-k3f9'],
+        ['totals', '3-12-0-1-k3f9'],
+      ],
+      [
+        ['postgres:orders', '3-12-1-1-k3f9'],
+        ['totals', '3-12-1-1-k3f9'],
+      ],
+      [['totals', '3-12-2-1-k3f9']],
+    ])
+    for (const [index, { range, tasks, timeoutMs }] of groups.entries()) {
+      expect(timeoutMs).toBe(600_000)
+      for (const task of tasks)
+        expect(task).toMatchObject({ stream: 'orders', batchId: 12, epoch: 3, batchTime: 1_753_430_400_000, index, range })
+    }
+    expect(groups.map(({ isolation, onRecordError, onDataLoss }) => [isolation, onRecordError, onDataLoss.retention])).toEqual([
+      ['read_committed', 'fail', 'fail'],
+      ['read_committed', 'fail', 'fail'],
+      ['read_uncommitted', 'skip', 'skip'],
+    ])
+    // What is written today is the same: who changes it makes a version 2.
+    expect(JSON.parse(JSON.stringify(groupsToWire(groups)))).toEqual(message.groups)
+  })
+
+  test('gives its results, with the rows that were gathered and what was left out', () => {
+    const [first, , last] = groupsFromWire(message.groups)
+    const [applied, gathering, skipping] = message.results
+    const bytes = Buffer.from(gathering.gathered, 'base64')
+    expect(first && resultsFromWire(first, [applied, { ...gathering, gathered: bytes }])).toMatchObject([
+      { task: first?.tasks[0], alreadyApplied: true, records: 0, rows: 0 },
+      {
+        ...{ task: first?.tasks[1], alreadyApplied: false, records: 60, rows: 2, bytes: 4_380 },
+        ...{ startTime: 1_753_430_400_100, endTime: 1_753_430_400_200 },
+        gathered: [
+          { id: 'a', at: new Date(0), total: 12n },
+          { id: 'b', by: new Map([['x', Buffer.from([1, 2])]]) },
+        ],
+      },
+    ])
+    expect(last && resultsFromWire(last, [skipping])).toMatchObject([
+      {
+        skipped: { count: 1, samples: [{ offset: 4, stage: 'map (parse)', message: 'no JSON' }] },
+        losses: [{ cause: 'retention', missing: [{ topic: 'returns "ü"', partition: 0, fromOffset: 0, untilOffset: 3 }], resumeAt: 3 }],
+      },
+    ])
+  })
+
+  test('gives its errors, each with its class, code, fields and cause', () => {
+    const [fenced, loss, connection, record, several] = message.errors.map(errorFromWire)
+    expect(isTidemarkError(fenced, 'FENCED')).toBe(true)
+    expect(fenced).toMatchObject({ name: 'FencedError', details: { epoch: 2, fence: 3 }, stack: expect.stringMatching(/job\.ts:1:1/) })
+    expect(isDataLoss(loss)).toBe(true)
+    expect(loss).toMatchObject({ lossCause: 'retention', missing: [{ fromOffset: 120, untilOffset: 150 }], resumeAt: 150 })
+    expect([fenced, loss, connection].map(isRetryable)).toEqual([false, false, true])
+    expect(connection.cause).toMatchObject({ message: 'read ECONNRESET', code: 'ECONNRESET', errno: -104, syscall: 'read' })
+    expect(record).toMatchObject({ code: 'RECORD', details: { offset: 121, stage: 'map (parse)' } })
+    expect(record.cause).toBeInstanceOf(SyntaxError)
+    expect(several.errors.map((inner: Error) => inner.constructor)).toEqual([TypeError, Error])
+  })
 })
 
 /** Runs the stream of the fixtures to where its source ends. */

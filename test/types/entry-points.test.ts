@@ -30,6 +30,7 @@ const ENTRY_POINTS = {
     values: [
       'stream',
       'inProcess',
+      'threads',
       'planBatch',
       'splitRanges',
       'PidRateEstimator',
@@ -48,6 +49,7 @@ const ENTRY_POINTS = {
   'tidemark/offsets/sqlite': { source: 'offsets/sqlite/index.ts', values: ['sqliteOffsets'] },
   'tidemark/redis': { source: 'connectors/redis/index.ts', values: ['redisSink'] },
   'tidemark/postgres': { source: 'connectors/postgres/index.ts', values: ['postgresSink', 'postgresSinkMigration'] },
+  'tidemark/bullmq': { source: 'connectors/bullmq/index.ts', values: ['bullmq', 'serveTasks', 'lookAtJob', 'standingOf', 'showStanding'] },
   'tidemark/offsets/postgres': { source: 'offsets/postgres/index.ts', values: ['postgresOffsets', 'postgresOffsetsMigration'] },
   'tidemark/offsets/redis': { source: 'offsets/redis/index.ts', values: ['redisOffsets'] },
   'tidemark/offsets/zookeeper': { source: 'offsets/zookeeper/index.ts', values: ['zookeeperOffsets'] },
@@ -55,7 +57,16 @@ const ENTRY_POINTS = {
   'tidemark/offsets/memory': { source: 'offsets/memory/index.ts', values: ['memoryOffsets'] },
   'tidemark/testing': {
     source: 'src/testing/index.ts',
-    values: ['offsetStoreContract', 'memorySource', 'MemorySource', 'collectingSink', 'CollectingSink', 'ManualClock', 'seededRandom'],
+    values: [
+      'offsetStoreContract',
+      'executorContract',
+      'memorySource',
+      'MemorySource',
+      'collectingSink',
+      'CollectingSink',
+      'ManualClock',
+      'seededRandom',
+    ],
   },
 } as const
 
@@ -80,6 +91,8 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
       'Executor',
       'ExecutorContext',
       'ExecutorRun',
+      'RunOptions',
+      'JobOrigin',
       'TaskGroup',
       'TaskResult',
       'RunnableJob',
@@ -89,7 +102,16 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
       'RangeContext',
     ],
     ...['Listener', 'StreamEvent', 'BatchInfo', 'OutputOperationInfo', 'TaskInfo', 'Log', 'Clock', 'ErrorCode', 'DataLossCause'],
-    ...['StreamOptions', 'LimitOptions', 'PartitionRate', 'PidWeights', 'InProcessOptions', 'StageOptions', 'OutputOptions'],
+    ...[
+      'StreamOptions',
+      'LimitOptions',
+      'PartitionRate',
+      'PidWeights',
+      'InProcessOptions',
+      'ThreadsOptions',
+      'StageOptions',
+      'OutputOptions',
+    ],
     ...['StreamJob', 'Flow', 'Run', 'RunSummary', 'StartOptions', 'Until'],
   ],
   'tidemark/kafka': [
@@ -102,6 +124,7 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
   'tidemark/offsets/memory': [],
   'tidemark/redis': ['RedisSinkOptions', 'RedisString', 'RedisHash', 'RedisStream', 'RedisSortedSet'],
   'tidemark/postgres': ['PostgresSinkOptions', 'PostgresTableOptions', 'PostgresWriteOptions'],
+  'tidemark/bullmq': ['BullmqConnection', 'BullmqOptions', 'ServeOptions', 'TaskServer', 'Look', 'SeenExecutor', 'SeenRun', 'Standing'],
   'tidemark/offsets/postgres': ['PostgresOffsetsOptions', 'PostgresMigrationOptions'],
   'tidemark/offsets/redis': ['RedisOffsetsOptions', 'RedisClient'],
   'tidemark/offsets/zookeeper': ['ZookeeperOffsetsOptions', 'ZookeeperAuth', 'ZookeeperClient'],
@@ -118,6 +141,7 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
       'SourceCall',
     ],
     ...['CollectingSinkOptions', 'CollectedTask', 'SinkFailure'],
+    ...['ExecutorContractOptions', 'ContractJob', 'OpenedExecutor', 'ExecutorFault', 'ExecutorFaults', 'WorkerId'],
   ],
 }
 

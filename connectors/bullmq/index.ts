@@ -1,0 +1,8 @@
+export { bullmq } from './driver/bullmq-executor.ts'
+export { type Standing, showStanding, standingOf } from './driver/standing.ts'
+export type { ServeOptions } from './host/host-options.ts'
+export { serveTasks } from './host/serve-tasks.ts'
+export type { TaskServer } from './host/task-server.ts'
+export type { BullmqConnection, BullmqOptions } from './options.ts'
+export type { Look, SeenExecutor, SeenRun } from './registry.ts'
+export { lookAtJob } from './status.ts'

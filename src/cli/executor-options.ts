@@ -1,0 +1,32 @@
+import type { Command } from 'commander'
+import { ConfigError } from '../core/errors.ts'
+import type { Executor } from '../core/executor.ts'
+import { threads } from '../executors/threads.ts'
+import { findExecutorsUrl } from './executors-url.ts'
+import { parseCount } from './parse-count.ts'
+
+/** Where a command runs tasks: in threads of its own, on the executors of other machines, or as the job says. */
+export type ExecutorOptions = { readonly threads?: number; readonly maxHeapMib?: number; readonly executors?: string }
+
+export function addExecutorOptions(command: Command): Command {
+  return command
+    .option('--threads <n>', 'run tasks in this many threads', parseCount('--threads'))
+    .option('--max-heap-mib <n>', 'the heap of a thread, MiB (1024)', parseCount('--max-heap-mib'))
+    .option(
+      '--executors <url>',
+      'run tasks on other machines, each with tidemark executor <job> and the same redis: URL (or TIDEMARK_EXECUTORS, which ps does not show)',
+    )
+}
+
+/** The executor that the command line names, or undefined for the job's own. Throws `ConfigError` for two at once. */
+export async function openExecutor({ threads: size, maxHeapMib, executors }: ExecutorOptions): Promise<Executor | undefined> {
+  if (size !== undefined) {
+    if (executors !== undefined) throw new ConfigError('--threads and --executors are two places to run tasks in. Give one of them.')
+    return threads({ size, ...(maxHeapMib !== undefined && { maxHeapMiB: maxHeapMib }) })
+  }
+  if (maxHeapMib !== undefined) throw new ConfigError('--max-heap-mib is the heap of a thread, and there are none. Add --threads.')
+  const url = findExecutorsUrl(executors)
+  if (url === undefined) return undefined
+  const { bullmq } = await url.load()
+  return bullmq({ url: url.url, ...(url.prefix !== undefined && { prefix: url.prefix }) })
+}

@@ -1,0 +1,46 @@
+import { ConfigError } from '../core/errors.ts'
+import { showUrl, takeParameters } from './url-parameters.ts'
+
+/** The Redis over which the executors of a job and its driver find each other, as the command line names it. */
+export type ExecutorsUrl = {
+  /** Without parameters of ours. It may hold a password, so no message holds it. */
+  readonly url: string
+  readonly prefix: string | undefined
+  /** Without user and password: for messages. */
+  readonly shown: string
+  /** Loads the connector and its clients. @throws ConfigError where they are not installed */
+  readonly load: () => Promise<typeof import('../../connectors/bullmq/index.ts')>
+}
+
+const FORMS = 'redis://host:6379 or rediss://user:password@host:6380, with ?prefix=name where several installations share a Redis'
+
+/** Reads `--executors`, or `TIDEMARK_EXECUTORS` in its place; undefined where neither is given. @throws ConfigError */
+export function findExecutorsUrl(option: string | undefined): ExecutorsUrl | undefined {
+  if (option !== undefined) return parseExecutorsUrl(option, '--executors')
+  const { TIDEMARK_EXECUTORS: fromEnvironment = '' } = process.env
+  return fromEnvironment === '' ? undefined : parseExecutorsUrl(fromEnvironment, 'TIDEMARK_EXECUTORS')
+}
+
+/** `origin` is where a mistake is to be mended. @throws ConfigError */
+export function parseExecutorsUrl(url: string, origin: string): ExecutorsUrl {
+  const kind = /^([a-z]+):/i.exec(url)?.[1]?.toLowerCase()
+  if (kind === undefined) throw new ConfigError(`${origin} is not a URL. It is ${FORMS}.`)
+  if (kind !== 'redis' && kind !== 'rediss')
+    throw new ConfigError(`${origin} is a URL of kind ${kind}:, and executors meet on a Redis: ${FORMS}.`)
+  const { rest, taken } = takeParameters(url, ['prefix'])
+  if (!URL.canParse(rest) || new URL(rest).hostname === '') throw new ConfigError(`${origin} names no host. It is ${FORMS}.`)
+  const prefix = taken.get('prefix')
+  if (prefix === '') throw new ConfigError(`${origin} has an empty prefix. Leave ?prefix= out, or name one.`)
+  return { url: rest, prefix, shown: showUrl(kind, rest, taken), load: () => loadConnector(origin) }
+}
+
+async function loadConnector(origin: string): Promise<typeof import('../../connectors/bullmq/index.ts')> {
+  try {
+    return await import('../../connectors/bullmq/index.ts')
+  } catch (error) {
+    const { code, message } = error as { code?: string; message?: string }
+    const missing = ['bullmq', 'ioredis'].find(name => message?.includes(`'${name}'`))
+    if (code !== 'ERR_MODULE_NOT_FOUND' || missing === undefined) throw error
+    throw new ConfigError(`${origin} needs the package ${missing}, which is not installed: npm install bullmq ioredis`, { cause: error })
+  }
+}
