@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../core/clock.ts'
-import { ConfigError } from '../core/errors.ts'
+import { ConfigError, ConnectionError } from '../core/errors.ts'
 import type { Executor, ExecutorContext, ExecutorRun, RunOptions, TaskGroup } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { Source } from '../core/source.ts'
@@ -43,6 +43,10 @@ export class InProcessRun implements ExecutorRun {
   readonly #untold = new Set<TaskGroup>()
   /** Groups that sources were told of and that have not ended. */
   readonly #told = new Map<TaskGroup, Wave>()
+  readonly #onIdle: (() => void)[] = []
+  /** Groups that were given and have not ended. */
+  #groups = 0
+  #isClosed = false
 
   constructor(job: RunnableJob, context: ExecutorContext, slots: Slots, clock: Clock) {
     this.#job = job
@@ -53,6 +57,8 @@ export class InProcessRun implements ExecutorRun {
 
   /** `onStart` is told when the group has its slot. */
   async run(group: TaskGroup, { signal, onProgress, onStart }: RunOptions & { readonly onStart?: () => void }) {
+    if (this.#isClosed) throw new ConnectionError('The run is over, and takes no more tasks.', { retryable: false })
+    this.#groups += 1
     this.#untold.add(group)
     // All groups of a batch come in one turn: when the first begins, the source can be told of those behind it.
     await undefined
@@ -64,10 +70,16 @@ export class InProcessRun implements ExecutorRun {
       })
     } finally {
       this.#end(group)
+      this.#groups -= 1
+      if (this.#groups === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
     }
   }
 
-  async close(): Promise<void> {}
+  /** Takes no more, and waits for what runs. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    if (this.#groups > 0) await new Promise<void>(resolve => this.#onIdle.push(resolve))
+  }
 
   /** Tells sources of every range that waits, so that they may fetch small ones together; what they hold of those they drop at the end. */
   #tellAhead(signal: AbortSignal): void {

@@ -4,7 +4,7 @@ import type { Executor, ExecutorRun } from '../core/executor.ts'
 import { silentLog } from '../core/log.ts'
 import { systemRandom } from '../core/random.ts'
 import { defineAbortTests } from './executor/aborts.ts'
-import { defineClosingTests } from './executor/closing.ts'
+import { defineClosedOnceTest, defineClosingTests } from './executor/closing.ts'
 import type { ContractWorld, DefineTest, ExecutorFault, ExecutorFaults } from './executor/contract.ts'
 import { CONTRACT_JOB, contractDoor } from './executor/contract-job.ts'
 import { readLedger } from './executor/contract-sinks.ts'
@@ -86,8 +86,11 @@ export function executorContract(options: ExecutorContractOptions): void {
   if (hasWorkers) {
     describe('rows that cannot be sent', () => defineUnsendableRowTests(define))
     describe('workers that die', () => defineDeadWorkerTests(define))
-    describe('closing', () => defineClosingTests(define))
   }
+  describe('closing', () => {
+    defineClosingTests(define)
+    if (hasWorkers) defineClosedOnceTest(define)
+  })
   if (endsOlderEpochs) describe('older epochs', () => defineEpochTests(define))
   if (faults.includes('kill')) describe('workers that are killed', () => defineKilledWorkerTests(defineWith(options, 'kill')))
   if (faults.includes('pause')) describe('workers that are paused', () => definePausedWorkerTests(defineWith(options, 'pause')))

@@ -27,6 +27,7 @@ export class BullmqRun implements ExecutorRun {
   #info: RunInfo
   #looking: Promise<void> | undefined
   #lookAgain = false
+  #closing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(parts: RunParts) {
@@ -52,7 +53,7 @@ export class BullmqRun implements ExecutorRun {
 
   run(group: TaskGroup, options: RunOptions): Promise<readonly TaskResult[]> {
     if (options.signal.aborted) return Promise.reject(options.signal.reason)
-    if (this.#state.isClosed) return Promise.reject(runIsOver())
+    if (this.#closing !== undefined) return Promise.reject(runIsOver())
     const { promise, resolve, reject } = Promise.withResolvers<readonly TaskResult[]>()
     const work: Work = { group, options, resolve, reject, since: performance.now(), attempts: 0, deaths: 0, packs: [], isSettled: false }
     this.#state.open.works.add(work)
@@ -61,14 +62,19 @@ export class BullmqRun implements ExecutorRun {
     return promise
   }
 
-  async close(): Promise<void> {
+  /** Takes no more, and waits for what runs. */
+  close(): Promise<void> {
+    this.#closing ??= this.#state.open.idle().then(() => this.#end())
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
     const { registry, scripts, queues, line, context } = this.#parts
     const { open, cancelled, over } = this.#state
-    if (this.#state.isClosed) return
     this.#state.isClosed = true
     clearTimeout(this.#timer)
+    // Twins, and attempts that somebody else's came before.
     const left = open.all()
-    for (const work of open.works) open.fail(work, runIsOver())
     try {
       await Promise.all([this.#looking, ...left.map(({ added }) => added)])
       const taken = new Set(await scripts.takeBack(left))

@@ -25,6 +25,7 @@ export class OpenPacks {
   readonly #packs = new Map<string, Pack>()
   /** Groups that nobody has settled, sent or not. */
   readonly works = new Set<Work>()
+  readonly #onIdle: (() => void)[] = []
   readonly #onSettled: (work: Work) => void
 
   /** `onSettled` is told of each group that has its results or its error. */
@@ -50,6 +51,12 @@ export class OpenPacks {
       work.packs = pack.twinOf === undefined ? [pack] : [...work.packs, pack]
     }
     if (pack.twinOf !== undefined) pack.twinOf.twin = pack
+  }
+
+  /** Resolves when every group is settled. */
+  idle(): Promise<void> {
+    if (this.works.size === 0) return Promise.resolve()
+    return new Promise(resolve => this.#onIdle.push(resolve))
   }
 
   /** A pack ended, and its executor says what became of each of its groups. */
@@ -106,6 +113,7 @@ export class OpenPacks {
     if (work.isSettled) return
     work.isSettled = true
     this.works.delete(work)
+    if (this.works.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
     this.#onSettled(work)
     settle()
   }

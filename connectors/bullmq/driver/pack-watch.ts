@@ -78,6 +78,8 @@ export class PackWatch {
           break
         case 'running':
           pack.startedAt ??= performance.now()
+          // Its executor renews its lock while it moves, and no longer.
+          for (const { options } of pack.works) options.onProgress?.()
           if (standing === 'silent') this.#lose(pack, { died: true, why: `executor ${executor} is silent` })
           break
         case 'orphaned':

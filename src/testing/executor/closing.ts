@@ -36,7 +36,10 @@ export function defineClosingTests(test: DefineTest): void {
     await Promise.all([run.close(), run.close()])
     await run.close()
   })
+}
 
+/** Of an executor with outputs and sources of its own. */
+export function defineClosedOnceTest(test: DefineTest): void {
   test('outputs and sources are closed once in every worker that opened them', async ({ stream, give, end, notes }) => {
     await Promise.all(span(0, 60).map(index => give(group(stream, { partition: index % 10, index, outputs: ['rows', 'ledger'] }))))
     await end()
