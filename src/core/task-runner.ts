@@ -1,6 +1,5 @@
 import { applyStages, type RecordOffsets } from './apply-stages.ts'
 import type { Clock } from './clock.ts'
-import { endWithin } from './end-within.ts'
 import { ConfigError, DataLossError, JobError, type TidemarkError, TimeoutError } from './errors.ts'
 import type { SkippedRecords, TaskGroup, TaskLoss, TaskResult } from './executor.ts'
 import { withOffset } from './find-offset.ts'
@@ -8,6 +7,7 @@ import { howToGoOn } from './how-to-go-on.ts'
 import type { Log } from './log.ts'
 import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.ts'
 import { shareRows } from './share-rows.ts'
+import { TaskLife } from './task-life.ts'
 import { showRange, type Task } from './values.ts'
 
 export type RunnerContext = {
@@ -23,9 +23,6 @@ const ABORT_GRACE_MS = 5_000
 /** How many of the records that are left out are told of one by one. */
 const MAX_SAMPLES = 10
 
-/** Made once: an error with its stack costs more than the rest of a small task. */
-const TASK_ENDED = new Error('the task has ended')
-
 type Rows = AsyncIterable<readonly unknown[]>
 type Branch = { readonly task: Task; readonly output: RunnableOutput; readonly counts: Counts }
 type Counts = { rows: number; gathered: unknown[] | undefined; skipped: number; readonly samples: SkippedRecords['samples'][number][] }
@@ -37,20 +34,9 @@ type Counts = { rows: number; gathered: unknown[] | undefined; skipped: number; 
  * Rejects with the first error, after every sink has ended.
  */
 export async function runTasks(job: RunnableJob, group: TaskGroup, context: RunnerContext): Promise<TaskResult[]> {
-  const deadline = new AbortController()
-  const timer = new AbortController()
-  context.clock.sleep(group.timeoutMs, timer.signal).then(
-    () => deadline.abort(tooLate(group)),
-    () => {},
-  )
-  try {
-    const signal = AbortSignal.any([context.signal, deadline.signal])
-    return await endWithin(runInTime(job, group, { ...context, signal }), { signal, graceMs: ABORT_GRACE_MS, clock: context.clock })
-  } catch (error) {
-    throw deadline.signal.aborted && !context.signal.aborted ? deadline.signal.reason : error
-  } finally {
-    timer.abort(TASK_ENDED)
-  }
+  const { clock, signal } = context
+  const life = new TaskLife({ clock, signal, timeoutMs: group.timeoutMs, graceMs: ABORT_GRACE_MS, tooLate: () => tooLate(group) })
+  return life.within(runInTime(job, group, context, life))
 }
 
 /** What a driver's operator has to know beside what is gone: the batch is begun, and how it comes to its end. */
@@ -68,10 +54,9 @@ function tooLate({ range, timeoutMs, tasks }: TaskGroup): TimeoutError {
   )
 }
 
-async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerContext): Promise<TaskResult[]> {
+async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerContext, life: TaskLife): Promise<TaskResult[]> {
   const startTime = context.clock.now()
-  const abort = new AbortController()
-  const signal = AbortSignal.any([context.signal, abort.signal])
+  const { signal } = life
   signal.throwIfAborted()
 
   const branches: Branch[] = []
@@ -110,8 +95,7 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     try {
       const rows = countInto({ [Symbol.asyncIterator]: () => reading }, read)
       await runBranches(rows, branches, 0, {
-        abort,
-        signal,
+        life,
         log: context.log,
         onProgress: context.onProgress,
         maySkip,
@@ -119,12 +103,12 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
       })
     } catch (error) {
       const failed = { outputs: branches.map(({ output }) => output), range: group.range, context: rangeContext(branches[0] as Branch) }
-      abort.abort(error)
+      life.fail(error)
       reading.return?.().catch(() => {})
-      throw await withOffset(error, { ...failed, options: { ...options, signal: context.signal }, maySkip })
+      throw await withOffset(error, { ...failed, options: { ...options, signal: life.restSignal }, maySkip })
     } finally {
-      // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget.
-      abort.abort(TASK_ENDED)
+      // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget; what still
+      // waits in it hears of the end of this life.
       reading.return?.().catch(() => {})
     }
   }
@@ -149,8 +133,7 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
 }
 
 type BranchContext = {
-  readonly abort: AbortController
-  readonly signal: AbortSignal
+  readonly life: TaskLife
   readonly log: Log
   readonly onProgress: RunnerContext['onProgress']
   readonly maySkip: boolean
@@ -189,7 +172,7 @@ async function runBranches(rows: Rows, branches: readonly Branch[], depth: numbe
         // Several outputs that end at the same stage each get the rows as they are.
         await runBranches(shared.branches[at] as Rows, fork, end, context)
       } catch (error) {
-        context.abort.abort(error)
+        context.life.fail(error)
         throw error
       } finally {
         // A sink that found its task applied, or failed, never asks again: the others must not wait for it.
@@ -199,7 +182,7 @@ async function runBranches(rows: Rows, branches: readonly Branch[], depth: numbe
   )
   const failed = ended.find(result => result.status === 'rejected')
   // The first to fail aborted the others; what those threw is its echo.
-  if (failed) throw context.abort.signal.aborted ? context.abort.signal.reason : failed.reason
+  if (failed) throw context.life.signal.aborted ? context.life.signal.reason : failed.reason
 }
 
 function rangeContext({ task: { output: _output, attempt: _attempt, ...range } }: Branch): RangeContext {
@@ -218,7 +201,7 @@ function groupByStage(branches: readonly Branch[], depth: number): Branch[][] {
   return [...forks.values()]
 }
 
-async function writeBranch(rows: Rows, branch: Branch, { signal, log, onProgress }: BranchContext): Promise<void> {
+async function writeBranch(rows: Rows, branch: Branch, { life: { signal }, log, onProgress }: BranchContext): Promise<void> {
   const { task, output } = branch
   // A sink that only listens for the abort would wait for ever for one that has been.
   signal.throwIfAborted()

@@ -1,0 +1,111 @@
+import type { Clock } from './clock.ts'
+
+export type LifeOptions = {
+  readonly clock: Clock
+  /** Of whoever gave the tasks: when it aborts they end. */
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+  /** How long code that was told to stop may take to do so, ms; then the tasks end without it. */
+  readonly graceMs: number
+  /** Made when the time is over. */
+  readonly tooLate: () => Error
+}
+
+/** Made once: an error with its stack costs more than the rest of a small task. */
+const ENDED = new Error('the task has ended')
+
+/**
+ * One run of a range's tasks: what tells them to stop, and for how long they may go on after that. One controller and one timer, for a batch may have ten
+ * thousand ranges, and each signal that follows others costs as much as the rest of a small one.
+ */
+export class TaskLife {
+  readonly #options: LifeOptions
+  readonly #startedAt: number
+  /** What sources and sinks listen to. */
+  readonly #abort = new AbortController()
+  readonly #onAbort = () => this.#stop(this.#options.signal.reason)
+  /** Why it was stopped from outside: by whoever gave the tasks, or by the deadline. */
+  #stopped: { readonly reason: unknown } | undefined
+  /** For what is done after a failure. */
+  #rest: AbortController | undefined
+  #grace: AbortController | undefined
+  #onLate: ((reason: unknown) => void) | undefined
+  #isLate = false
+
+  constructor(options: LifeOptions) {
+    this.#options = options
+    this.#startedAt = options.clock.monotonic()
+    if (options.signal.aborted) this.#stop(options.signal.reason)
+    else options.signal.addEventListener('abort', this.#onAbort)
+    this.#stopWhenLate(options.timeoutMs, this.#abort.signal)
+  }
+
+  /** Aborts when the tasks are to end: they were stopped, one of them failed, or all are over. */
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** One of the tasks failed: the others end. What is done about it may go on until the time is over. */
+  fail(error: unknown): void {
+    if (this.#abort.signal.aborted) return
+    this.#abort.abort(error)
+    const { clock, timeoutMs } = this.#options
+    this.#stopWhenLate(Math.max(0, this.#startedAt + timeoutMs - clock.monotonic()), this.restSignal)
+  }
+
+  /** Aborts when the tasks were stopped from outside, and not for their own failures. */
+  get restSignal(): AbortSignal {
+    if (this.#rest === undefined) {
+      this.#rest = new AbortController()
+      if (this.#stopped !== undefined) this.#rest.abort(this.#stopped.reason)
+    }
+    return this.#rest.signal
+  }
+
+  /** Waits for the work, and not for ever once it was stopped: code that listens to no signal may never end. Rejects with why it was stopped, if it was too late. */
+  async within<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#onLate = reject
+        if (this.#stopped !== undefined) this.#endAfterGrace(this.#stopped.reason)
+        work.then(resolve, reject)
+      })
+    } catch (error) {
+      throw this.#isLate && !this.#options.signal.aborted ? this.#stopped?.reason : error
+    } finally {
+      this.#options.signal.removeEventListener('abort', this.#onAbort)
+      this.#abort.abort(ENDED)
+      this.#rest?.abort(ENDED)
+      this.#grace?.abort(ENDED)
+    }
+  }
+
+  #stopWhenLate(ms: number, signal: AbortSignal): void {
+    this.#options.clock.sleep(ms, signal).then(
+      () => {
+        this.#isLate = true
+        this.#stop(this.#options.tooLate())
+      },
+      () => {},
+    )
+  }
+
+  #stop(reason: unknown): void {
+    if (this.#stopped !== undefined) return
+    this.#stopped = { reason }
+    this.#abort.abort(reason)
+    this.#rest?.abort(reason)
+    this.#endAfterGrace(reason)
+  }
+
+  #endAfterGrace(reason: unknown): void {
+    const { clock, graceMs } = this.#options
+    const onLate = this.#onLate
+    if (onLate === undefined) return
+    this.#grace = new AbortController()
+    clock.sleep(graceMs, this.#grace.signal).then(
+      () => onLate(reason),
+      () => {},
+    )
+  }
+}
