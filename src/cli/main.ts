@@ -13,6 +13,7 @@ const EXAMPLES = `
 Examples:
   tidemark run orders.ts                  run until stopped; Ctrl-C finishes the batch in hand, a second one stops at once
   tidemark run orders.ts --until latest   run up to what is there now, then exit
+  tidemark run orders.ts --threads 4      tasks in four threads; --executors redis://cache:6379 gives them to other machines
   tidemark executor orders.ts --executors redis://cache:6379    run tasks for its driver, on any number of machines
   tidemark status orders.ts --executors redis://cache:6379      its executors and drivers, and when they were last seen
   tidemark plan orders.ts                 what the next batch would be; touches nothing

@@ -41,6 +41,17 @@ const TABLES: readonly (readonly [document: string, heading: string, sources: re
       ['connectors/redis/options.ts', 'Target'],
     ],
   ],
+  ['docs/executors.md', 'inProcess', [['src/executors/in-process.ts', 'InProcessOptions']]],
+  ['docs/executors.md', 'threads', [['src/executors/threads.ts', 'ThreadsOptions']]],
+  [
+    'docs/executors.md',
+    'bullmq',
+    [
+      ['connectors/bullmq/options.ts', 'BullmqConnection'],
+      ['connectors/bullmq/options.ts', 'BullmqOptions'],
+    ],
+  ],
+  ['docs/executors.md', 'serveTasks', [['connectors/bullmq/host/host-options.ts', 'ServeOptions']]],
   ['docs/outputs.md', 'jsonlSink', [['connectors/files/options.ts', 'JsonlSinkOptions']]],
 ]
 

@@ -22,7 +22,7 @@ export default stream({ name: 'orders' })
 
 describe('help', () => {
   const offsets = ['show', 'history', 'reset', 'rewind', 'export', 'import', 'copy'].map(command => ['offsets', command])
-  const commands = [[], ['run'], ['plan'], ['replay'], ['streams'], ['streams', 'rm'], ['offsets'], ...offsets]
+  const commands = [[], ['run'], ['plan'], ['replay'], ['streams'], ['streams', 'rm'], ['executor'], ['status'], ['offsets'], ...offsets]
   test.for(commands.map(command => [...command, '--help']))('%s is on stdout, with examples', async args => {
     const { code, stdout, stderr } = await tidemark(args)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -38,6 +38,8 @@ describe('help', () => {
       'offsets',
       'replay',
       'streams',
+      'executor',
+      'status',
       'TIDEMARK_STORE',
       '0 done',
       '1 failed',

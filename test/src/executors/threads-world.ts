@@ -7,7 +7,7 @@ import { silentLog } from '../../../src/core/log.ts'
 import type { Task } from '../../../src/core/values.ts'
 import type { Script } from './jobs/scripted.ts'
 
-export const NO_LOSS = { retention: 'fail', truncation: 'fail', recreated: 'fail', removed: 'fail' } as const
+const NO_LOSS = { retention: 'fail', truncation: 'fail', recreated: 'fail', removed: 'fail' } as const
 
 export const never = new AbortController().signal
 

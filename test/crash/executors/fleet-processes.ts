@@ -1,0 +1,25 @@
+import { expect } from 'vitest'
+import { NodeProcess } from '../../src/cli/node-process.ts'
+import { driverCommand, executorCommand } from './fleet-commands.ts'
+import type { FleetStream } from './plan.ts'
+
+/** A driver of the fleet that runs tasks on executors; by default it ends with what is there. */
+export function startDriver(fleet: FleetStream, redis: string, args: readonly string[] = ['--until', 'latest']): NodeProcess {
+  const { args: all, env } = driverCommand(fleet, '--executors', redis, ...args)
+  return new NodeProcess(all, { env })
+}
+
+/** An executor of the fleet with one thread, which strikes where `strike` says. */
+export function startExecutor(fleet: FleetStream, redis: string, strike = ''): NodeProcess {
+  const { args, env } = executorCommand(fleet, redis, 1, strike)
+  return new NodeProcess(args, { env })
+}
+
+/** Tells executors to finish what they have in hand, which each does. */
+export async function drain(...executors: readonly NodeProcess[]): Promise<void> {
+  for (const executor of executors) executor.signal('SIGTERM')
+  for (const executor of executors) {
+    const { code, stderr } = await executor.ended
+    expect(code, stderr).toBe(0)
+  }
+}
