@@ -62,17 +62,21 @@ export type PackReport = { readonly v: typeof BULLMQ_VERSION; readonly groups: r
 /** Gathered rows are base64. */
 export type GroupReport = { readonly results: readonly ReportedResult[] } | { readonly error: WireError }
 
-export type ReportedResult = Omit<WireResult, 'gathered'> & { readonly gathered?: string }
+export type ReportedResult = WireResult<string>
 
 /** Results as JSON can say them. */
 export function reportResults(results: readonly WireResult[]): ReportedResult[] {
-  return results.map(({ gathered, ...result }) =>
-    gathered === undefined ? result : { ...result, gathered: Buffer.from(gathered).toString('base64') },
-  )
+  return results.map(result => withGathered(result, bytes => Buffer.from(bytes).toString('base64')))
 }
 
 export function readReported(results: readonly ReportedResult[]): WireResult[] {
-  return results.map(({ gathered, ...result }) =>
-    gathered === undefined ? result : { ...result, gathered: Buffer.from(gathered, 'base64') },
-  )
+  return results.map(result => withGathered(result, text => Buffer.from(text, 'base64')))
+}
+
+function withGathered<From, To>(result: WireResult<From>, convert: (gathered: From) => To): WireResult<To> {
+  const [applied, records, rows, bytes, startTime, endTime, more] = result
+  // Most have none, and are the same in both forms.
+  if (more === undefined) return result as WireResult<never>
+  const { gathered, ...left } = more
+  return [applied, records, rows, bytes, startTime, endTime, { ...left, ...(gathered !== undefined && { gathered: convert(gathered) }) }]
 }

@@ -6,12 +6,18 @@ export interface Clock {
   monotonic(): number
   /** Resolves after `ms`; rejects with the signal's reason when it aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls `call` after `ms`, unless what it gives is called before: `sleep` for those who have no promise to spare. */
+  after(ms: number, call: () => void): () => void
 }
 
 /** The machine's own time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  after: (ms, call) => {
+    const timer = setTimeout(call, ms)
+    return () => clearTimeout(timer)
+  },
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason)

@@ -20,7 +20,6 @@ const ENDED = new Error('the task has ended')
  */
 export class TaskLife {
   readonly #options: LifeOptions
-  readonly #startedAt: number
   /** What sources and sinks listen to. */
   readonly #abort = new AbortController()
   readonly #onAbort = () => this.#stop(this.#options.signal.reason)
@@ -28,16 +27,17 @@ export class TaskLife {
   #stopped: { readonly reason: unknown } | undefined
   /** For what is done after a failure. */
   #rest: AbortController | undefined
-  #grace: AbortController | undefined
   #onLate: ((reason: unknown) => void) | undefined
   #isLate = false
+  #cancelTimer: () => void
+  #cancelGrace: (() => void) | undefined
+  #isOver = false
 
   constructor(options: LifeOptions) {
     this.#options = options
-    this.#startedAt = options.clock.monotonic()
     if (options.signal.aborted) this.#stop(options.signal.reason)
     else options.signal.addEventListener('abort', this.#onAbort)
-    this.#stopWhenLate(options.timeoutMs, this.#abort.signal)
+    this.#cancelTimer = options.clock.after(options.timeoutMs, () => this.#stopLate())
   }
 
   /** Aborts when the tasks are to end: they were stopped, one of them failed, or all are over. */
@@ -47,10 +47,12 @@ export class TaskLife {
 
   /** One of the tasks failed: the others end. What is done about it may go on until the time is over. */
   fail(error: unknown): void {
-    if (this.#abort.signal.aborted) return
-    this.#abort.abort(error)
-    const { clock, timeoutMs } = this.#options
-    this.#stopWhenLate(Math.max(0, this.#startedAt + timeoutMs - clock.monotonic()), this.restSignal)
+    if (!this.#abort.signal.aborted) this.#abort.abort(error)
+  }
+
+  /** All rows were drawn: nothing listens to the signal any more, and it need not tell. */
+  end(): void {
+    this.#isOver = true
   }
 
   /** Aborts when the tasks were stopped from outside, and not for their own failures. */
@@ -74,20 +76,16 @@ export class TaskLife {
       throw this.#isLate && !this.#options.signal.aborted ? this.#stopped?.reason : error
     } finally {
       this.#options.signal.removeEventListener('abort', this.#onAbort)
-      this.#abort.abort(ENDED)
+      this.#cancelTimer()
+      this.#cancelGrace?.()
+      if (!this.#isOver) this.#abort.abort(ENDED)
       this.#rest?.abort(ENDED)
-      this.#grace?.abort(ENDED)
     }
   }
 
-  #stopWhenLate(ms: number, signal: AbortSignal): void {
-    this.#options.clock.sleep(ms, signal).then(
-      () => {
-        this.#isLate = true
-        this.#stop(this.#options.tooLate())
-      },
-      () => {},
-    )
+  #stopLate(): void {
+    this.#isLate = true
+    this.#stop(this.#options.tooLate())
   }
 
   #stop(reason: unknown): void {
@@ -102,10 +100,6 @@ export class TaskLife {
     const { clock, graceMs } = this.#options
     const onLate = this.#onLate
     if (onLate === undefined) return
-    this.#grace = new AbortController()
-    clock.sleep(graceMs, this.#grace.signal).then(
-      () => onLate(reason),
-      () => {},
-    )
+    this.#cancelGrace = clock.after(graceMs, () => onLate(reason))
   }
 }

@@ -71,9 +71,10 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     })
   }
 
-  const read = { records: 0, bytes: 0 }
+  const read = { records: 0, bytes: 0, isDrained: false }
   const losses: TaskLoss[] = []
   const source = branches[0]?.output.source
+  if (source === undefined) life.end()
   if (source !== undefined) {
     const onBytes = (bytes: number) => {
       read.bytes += bytes
@@ -101,6 +102,7 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
         maySkip,
         offsets: new WeakMap(),
       })
+      if (read.isDrained) life.end()
     } catch (error) {
       const failed = { outputs: branches.map(({ output }) => output), range: group.range, context: rangeContext(branches[0] as Branch) }
       life.fail(error)
@@ -121,7 +123,8 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     return {
       task,
       alreadyApplied: false,
-      ...read,
+      records: read.records,
+      bytes: read.bytes,
       rows,
       ...(skipped > 0 && { skipped: { count: skipped, samples } }),
       ...(losses.length > 0 && { losses }),
@@ -208,11 +211,12 @@ async function writeBranch(rows: Rows, branch: Branch, { life: { signal }, log, 
   await output.sink.write(task, countRows(rows, branch, onProgress) as AsyncIterable<readonly never[]>, { signal, log })
 }
 
-async function* countInto(rows: Rows, read: { records: number }): AsyncGenerator<readonly unknown[]> {
+async function* countInto(rows: Rows, read: { records: number; isDrained: boolean }): AsyncGenerator<readonly unknown[]> {
   for await (const array of rows) {
     read.records += array.length
     yield array
   }
+  read.isDrained = true
 }
 
 async function* countRows(rows: Rows, branch: Branch, onProgress: RunnerContext['onProgress']): AsyncGenerator<readonly unknown[]> {

@@ -34,8 +34,16 @@ type WireGroup = readonly [
   attempt: string,
 ]
 
-/** What a task reports, without the task itself: its driver has that. */
-export type WireResult = Omit<TaskResult, 'task' | 'gathered'> & { readonly gathered?: Uint8Array }
+/** What a task reports, without the task itself: its driver has that. Whether it was applied already is 1 or 0; most have no more than six numbers. */
+export type WireResult<Gathered = Uint8Array> = readonly [
+  alreadyApplied: 0 | 1,
+  records: number,
+  rows: number,
+  bytes: number,
+  startTime: number,
+  endTime: number,
+  more?: Pick<TaskResult, 'skipped' | 'losses'> & { readonly gathered?: Gathered },
+]
 
 /**
  * Puts groups into one message. They must be of one batch, and each group's tasks of one range and attempt, as the dispatcher makes them.
@@ -43,8 +51,8 @@ export type WireResult = Omit<TaskResult, 'task' | 'gathered'> & { readonly gath
 export function groupsToWire(groups: readonly TaskGroup[]): WireGroups {
   const [first] = groups[0]?.tasks ?? []
   if (first === undefined) throw new TaskFailedError('A message without tasks was to be sent to an executor.')
-  const kinds = new Places<WireKind>()
-  const topics = new Places<readonly [string, string | null]>()
+  const kinds = new Places<WireKind>(isSameKind)
+  const topics = new Places<readonly [string, string | null]>(([topic, id], [last, lastId]) => topic === last && id === lastId)
   const { stream, batchId, epoch, batchTime } = first
   const packed = groups.map(({ range, tasks, estimatedBytes: _, ...kind }): WireGroup => {
     const [task] = tasks
@@ -97,9 +105,16 @@ function checkWireVersion(version: unknown): void {
 
 /** Results without their tasks, and gathered rows as bytes. */
 export function resultsToWire(results: readonly TaskResult[]): WireResult[] {
-  return results.map(({ task, gathered, ...result }) =>
-    gathered === undefined ? result : { ...result, gathered: rowsToWire(gathered, task.output) },
-  )
+  return results.map(({ task, alreadyApplied, records, rows, bytes, startTime, endTime, skipped, losses, gathered }): WireResult => {
+    const numbers = [alreadyApplied ? 1 : 0, records, rows, bytes, startTime, endTime] as const
+    if (skipped === undefined && losses === undefined && gathered === undefined) return numbers
+    const more = {
+      ...(skipped !== undefined && { skipped }),
+      ...(losses !== undefined && { losses }),
+      ...(gathered !== undefined && { gathered: rowsToWire(gathered, task.output) }),
+    }
+    return [...numbers, more]
+  })
 }
 
 /** The results of a group's tasks, which come in their order. */
@@ -108,26 +123,47 @@ export function resultsFromWire(group: TaskGroup, results: readonly WireResult[]
     throw new TaskFailedError(`An executor gave ${results.length} results for the ${group.tasks.length} tasks of a range.`)
   }
   return group.tasks.map((task, at) => {
-    const { gathered, ...result } = results[at] as WireResult
-    return { task, ...result, ...(gathered !== undefined && { gathered: rowsFromWire(gathered) }) }
+    const [applied, records, rows, bytes, startTime, endTime, more] = results[at] as WireResult
+    const numbers = { task, alreadyApplied: applied === 1, records, rows, bytes, startTime, endTime }
+    if (more === undefined) return numbers
+    const { gathered, ...left } = more
+    return { ...numbers, ...left, ...(gathered !== undefined && { gathered: rowsFromWire(gathered) }) }
   })
+}
+
+/** Whether two kinds are the same at first sight, as those of one batch are: they share their policy. */
+function isSameKind(a: WireKind, b: WireKind): boolean {
+  return (
+    a.onDataLoss === b.onDataLoss &&
+    a.isolation === b.isolation &&
+    a.timeoutMs === b.timeoutMs &&
+    a.onRecordError === b.onRecordError &&
+    a.outputs.length === b.outputs.length &&
+    a.outputs.every((output, at) => output === b.outputs[at])
+  )
 }
 
 /** A list in which what is alike stands once. */
 class Places<T> {
   readonly items: T[] = []
+  readonly #isSame: (a: T, b: T) => boolean
   readonly #places = new Map<string, number>()
-  #last: { readonly key: string; readonly place: number } | undefined
+  #last: { readonly item: T; readonly place: number } | undefined
+
+  /** `isSame` is a quick look at the last one, so that not each must be written down to be found. */
+  constructor(isSame: (a: T, b: T) => boolean) {
+    this.#isSame = isSame
+  }
 
   placeOf(item: T): number {
+    if (this.#last !== undefined && this.#isSame(item, this.#last.item)) return this.#last.place
     const key = JSON.stringify(item)
-    if (this.#last?.key === key) return this.#last.place
     let place = this.#places.get(key)
     if (place === undefined) {
       place = this.items.push(item) - 1
       this.#places.set(key, place)
     }
-    this.#last = { key, place }
+    this.#last = { item, place }
     return place
   }
 }

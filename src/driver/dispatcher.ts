@@ -33,48 +33,54 @@ export type DispatchRequest = {
  */
 export async function dispatch(executor: ExecutorRun, world: World, request: DispatchRequest): Promise<TaskResult[]> {
   const abort = new AbortController()
-  const signal = AbortSignal.any([request.signal, abort.signal])
-  const needsOrder = (range: OffsetRange) =>
-    request.outputsOf(range).some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
+  const { signal } = abort
+  // Not a signal that follows two others: ten thousand groups look at it again and again.
+  const onAbort = () => abort.abort(request.signal.reason)
+  request.signal.throwIfAborted()
+  request.signal.addEventListener('abort', onAbort)
+  const needsOrder = (outputs: readonly string[]) => outputs.some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
   const previous = new Map<string, Promise<unknown>>()
 
-  const groups = request.batch.ranges.map(async (range, index) => {
+  const runRange = (range: OffsetRange, index: number): Promise<readonly TaskResult[]> => {
+    const outputs = request.outputsOf(range)
+    if (!needsOrder(outputs)) return runGroup(executor, world, request, { range, index, outputs }, signal)
+    // Slices of one partition go one after another into an output that needs their order.
     const key = partitionKey(range)
-    const before = needsOrder(range) ? previous.get(key) : undefined
-    const run = (async () => {
-      // Slices of one partition go one after another into an output that needs their order.
-      if (before !== undefined) await before
-      return runGroup(executor, world, request, range, index, signal)
-    })()
+    const before = previous.get(key) ?? Promise.resolve()
+    const run = before.then(() => runGroup(executor, world, request, { range, index, outputs }, signal))
     previous.set(key, run)
-    try {
-      return await run
-    } catch (error) {
-      abort.abort(error)
-      throw error
-    }
-  })
-  const ended = await Promise.allSettled(groups)
-  if (request.signal.aborted) throw request.signal.reason
-  // The first failure aborted the others; what those threw is its echo.
-  if (abort.signal.aborted) throw abort.signal.reason
-  return ended.flatMap(result => (result.status === 'fulfilled' ? result.value : []))
+    return run
+  }
+  const onFailure = (error: unknown) => {
+    abort.abort(error)
+    throw error
+  }
+  try {
+    const ended = await Promise.allSettled(request.batch.ranges.map((range, index) => runRange(range, index).catch(onFailure)))
+    if (request.signal.aborted) throw request.signal.reason
+    // The first failure aborted the others; what those threw is its echo.
+    if (signal.aborted) throw signal.reason
+    return ended.flatMap(result => (result.status === 'fulfilled' ? result.value : []))
+  } finally {
+    request.signal.removeEventListener('abort', onAbort)
+  }
 }
+
+type PlannedGroup = { readonly range: OffsetRange; readonly index: number; readonly outputs: readonly string[] }
 
 async function runGroup(
   executor: ExecutorRun,
   world: World,
   request: DispatchRequest,
-  range: OffsetRange,
-  index: number,
+  { range, index, outputs }: PlannedGroup,
   signal: AbortSignal,
 ): Promise<readonly TaskResult[]> {
   const { job, batch, epoch, onTaskEnd, onRetry } = request
   return retrying(world, { forMs: request.retryForMs, signal, onRetry }, async number => {
     const attempt = `${epoch}-${batch.id}-${index}-${number}-${world.random.id(8)}`
-    const tasks = request
-      .outputsOf(range)
-      .map((output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }))
+    const tasks = outputs.map(
+      (output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }),
+    )
     const estimatedBytes = request.weigh(range)
     const group: TaskGroup = {
       range,

@@ -31,7 +31,15 @@ export class ManualClock implements Clock {
     return this.#elapsedMs
   }
 
-  /** How many calls of `sleep` have not been woken. */
+  after(ms: number, call: () => void): () => void {
+    const sleeper: Sleeper = { wakeAt: this.#elapsedMs + Math.max(0, ms), wake: call }
+    this.#add(sleeper)
+    return () => {
+      this.#sleepers = this.#sleepers.filter(other => other !== sleeper)
+    }
+  }
+
+  /** How many calls of `sleep` and `after` wait. */
   get sleeping(): number {
     return this.#sleepers.length
   }
@@ -51,13 +59,11 @@ export class ManualClock implements Clock {
         },
       }
       signal?.addEventListener('abort', abort, { once: true })
-      this.#sleepers.push(sleeper)
-      for (const watcher of this.#watchers) if (this.#sleepers.length >= watcher.count) watcher.tell()
-      this.#watchers = this.#watchers.filter(watcher => this.#sleepers.length < watcher.count)
+      this.#add(sleeper)
     })
   }
 
-  /** Resolves when at least `count` calls of `sleep` wait: the event to wait for before `advance`. */
+  /** Resolves when at least `count` calls of `sleep` or `after` wait: the event to wait for before `advance`. */
   untilSleeping(count = 1): Promise<void> {
     if (this.#sleepers.length >= count) return Promise.resolve()
     return new Promise(tell => {
@@ -96,6 +102,12 @@ export class ManualClock implements Clock {
   /** Moves the wall clock only, in either direction, as an administrator or NTP does. Wakes nobody. */
   jump(ms: number): void {
     this.#wallMs += ms
+  }
+
+  #add(sleeper: Sleeper): void {
+    this.#sleepers.push(sleeper)
+    for (const watcher of this.#watchers) if (this.#sleepers.length >= watcher.count) watcher.tell()
+    this.#watchers = this.#watchers.filter(watcher => this.#sleepers.length < watcher.count)
   }
 
   #nextDue(until: number): Sleeper | undefined {

@@ -2,6 +2,8 @@
 export class Slots {
   #free: number
   readonly #waiting: (() => void)[] = []
+  /** Where the first who waits stands: taking ten thousand from an array's front one by one would move the rest each time. */
+  #first = 0
 
   constructor(count: number) {
     this.#free = count
@@ -9,7 +11,7 @@ export class Slots {
 
   /** Whether somebody waits for a turn. */
   get isWanted(): boolean {
-    return this.#waiting.length > 0
+    return this.#first < this.#waiting.length
   }
 
   async use<T>(work: () => Promise<T>): Promise<T> {
@@ -18,9 +20,21 @@ export class Slots {
     try {
       return await work()
     } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free += 1
-      else next()
+      this.#giveOn()
     }
+  }
+
+  #giveOn(): void {
+    const next = this.#waiting[this.#first]
+    if (next === undefined) {
+      this.#free += 1
+      return
+    }
+    this.#first += 1
+    if (!this.isWanted) {
+      this.#waiting.length = 0
+      this.#first = 0
+    }
+    next()
   }
 }

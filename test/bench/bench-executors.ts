@@ -10,6 +10,7 @@ import { fillReadTopics, makeTopic } from './topics.ts'
 
 /** Spark 4 Structured Streaming, local[2], the same parse-and-count on a machine like this one, M records/s. */
 const SPARK = 0.67
+/** Of a batch; a first one is read before, for everything to be compiled. */
 const HOT_RECORDS = 2_000_000
 
 /** Threads against in-process, what each executor costs a batch, a killed executor, and a hot partition in slices. */
@@ -19,7 +20,7 @@ export async function benchExecutors(kafka: KafkaCluster, bench: Bench): Promise
 
 async function benchThreads(kafka: KafkaCluster, { rounds, say, recorded }: Bench): Promise<BenchRow[]> {
   await fillReadTopics(kafka, ['bench-none'], say)
-  const job = { brokers: kafka.brokers, topic: 'bench-none', limits: { maxRecordsPerBatch: 500_000 } }
+  const job = { brokers: kafka.brokers, topic: 'bench-none', limits: { maxRecordsPerBatch: 1_000_000 } }
   const rates: Record<'own' | 'threads', number[]> = { own: [], threads: [] }
   for (let round = 0; round < rounds; round++) {
     rates.own.push(rateOf(await count({ job, threads: 0 }, 5_000_000)))
@@ -47,15 +48,15 @@ async function benchThreads(kafka: KafkaCluster, { rounds, say, recorded }: Benc
 async function benchHotPartition(kafka: KafkaCluster, { rounds, recorded }: Bench): Promise<BenchRow[]> {
   const topic = 'bench-hot'
   await makeTopic(kafka, topic, 1)
-  await produce(kafka, { topic, count: HOT_RECORDS, bytes: 73 })
+  await produce(kafka, { topic, count: HOT_RECORDS * 2, bytes: 73 })
   const seconds: Record<'whole' | 'sliced', number[]> = { whole: [], sliced: [] }
-  const limits = { maxRecordsPerBatch: HOT_RECORDS / 4 }
+  const limits = { maxRecordsPerBatch: HOT_RECORDS }
   for (let round = 0; round < rounds; round++) {
     for (const [name, split] of [
       ['whole', {}],
       ['sliced', { minTasks: 4 }],
     ] as const) {
-      const result = await count({ job: { brokers: kafka.brokers, topic, limits: { ...limits, ...split } }, threads: 2 }, HOT_RECORDS)
+      const result = await count({ job: { brokers: kafka.brokers, topic, limits: { ...limits, ...split } }, threads: 2 }, HOT_RECORDS * 2)
       seconds[name].push(result.ms / 1_000)
     }
   }
@@ -99,7 +100,7 @@ async function benchOverhead({ say, recorded }: Bench): Promise<BenchRow[]> {
   return rows
 }
 
-/** Sixteen ranges of a quarter of a second each on two executors, of which one is killed in the midst of them. */
+/** Twenty-four ranges of a quarter of a second each on two executors, of which one is killed in the midst of them. */
 async function benchKill(url: string, recorded: Record<string, unknown>): Promise<BenchRow> {
   const afterKillMs: number[] = []
   for (let round = 0; round < 3; round++) {
@@ -109,7 +110,7 @@ async function benchKill(url: string, recorded: Record<string, unknown>): Promis
     const batches = 2
     let killedAt = 0
     const child = spawnChild<OverheadResult>('executors/overhead.ts', [
-      { executor, ranges: 64, batches, topic: 'slow' } satisfies OverheadArguments,
+      { executor, ranges: 24, batches, topic: 'slow' } satisfies OverheadArguments,
     ])
     let dispatched = 0
     child.process.stderr?.on('data', text => {
@@ -119,7 +120,7 @@ async function benchKill(url: string, recorded: Record<string, unknown>): Promis
       setTimeout(() => {
         killedAt = performance.now()
         killed.kill()
-      }, 500)
+      }, 300)
     })
     await child.result
     afterKillMs.push(performance.now() - killedAt)

@@ -10,6 +10,8 @@ type RunKey = { readonly stream: string; readonly streamId: string; readonly out
 
 /** How long a run stays open, with its connections, when no pack comes for it, ms. */
 const IDLE_MS = 600_000
+/** Made once: an abort without a reason makes an error each time. */
+const IN_USE = new Error('the run is in use again')
 
 type LocalRun = RunKey & { readonly started: Promise<StartedRun>; users: number; idle: AbortController | undefined }
 type StartedRun = { readonly run: ExecutorRun; readonly close: () => Promise<void> }
@@ -37,7 +39,7 @@ export class LocalRuns {
   async use<T>(key: RunKey, work: (run: ExecutorRun) => Promise<T>): Promise<T> {
     const local = this.#open(key)
     local.users += 1
-    local.idle?.abort()
+    local.idle?.abort(IN_USE)
     try {
       return await work((await local.started).run)
     } finally {
@@ -104,7 +106,7 @@ export class LocalRuns {
   }
 
   #close(local: LocalRun): void {
-    local.idle?.abort()
+    local.idle?.abort(IN_USE)
     if (!this.#forget(local)) return
     const closed = local.started
       .then(({ close }) => close())

@@ -1,6 +1,6 @@
 import { errorToWire } from '../../../src/core/error-wire.ts'
 import { JobError, type TidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
-import type { TaskGroup } from '../../../src/core/executor.ts'
+import type { ExecutorRun, TaskGroup } from '../../../src/core/executor.ts'
 import { describeDifference, type JobFingerprint } from '../../../src/core/job-fingerprint.ts'
 import { groupsFromWire, resultsToWire, WIRE_VERSION } from '../../../src/core/task-wire.ts'
 import { BULLMQ_VERSION, type GroupReport, type PackMessage, type PackReport, reportResults } from '../messages.ts'
@@ -26,14 +26,21 @@ export async function runPack(pack: HeldPack, message: PackMessage, context: Pac
   const differs = findDifference(message, context)
   if (differs !== undefined) return { v: BULLMQ_VERSION, groups: asMany(message).map(() => ({ error: errorToWire(differs) })) }
   const key = { stream: message.groups.stream, streamId: message.streamId, outputs: message.outputs }
-  return { v: BULLMQ_VERSION, groups: await Promise.all(groupsFromWire(message.groups).map(reportGroup)) }
+  const groups = groupsFromWire(message.groups)
+  const onProgress = () => pack.move(now())
+  try {
+    return { v: BULLMQ_VERSION, groups: await runs.use(key, run => Promise.all(groups.map(group => reportGroup(run, group)))) }
+  } catch (error) {
+    // The run could not be opened.
+    for (const { tasks } of groups) counts.begin(tasks.length)('failed')
+    return { v: BULLMQ_VERSION, groups: groups.map(() => ({ error: errorToWire(error) })) }
+  }
 
-  async function reportGroup(group: TaskGroup): Promise<GroupReport> {
+  async function reportGroup(run: ExecutorRun, group: TaskGroup): Promise<GroupReport> {
     const ended = counts.begin(group.tasks.length)
-    const onProgress = () => pack.move(now())
     try {
       pack.signal.throwIfAborted()
-      const results = await runs.use(key, run => run.run(group, { signal: pack.signal, onProgress }))
+      const results = await run.run(group, { signal: pack.signal, onProgress })
       const report = { results: reportResults(resultsToWire(results)) }
       ended('completed')
       return report

@@ -204,5 +204,5 @@ export function errorOf(report: GroupReport | undefined): {
 /** How many rows each task of a group has written. */
 export function rowsOf(report: GroupReport | undefined): number[] {
   if (report === undefined || !('results' in report)) throw new Error(`The group failed: ${JSON.stringify(report)}`)
-  return report.results.map(({ rows }) => rows)
+  return report.results.map(([, , rows]) => rows)
 }
