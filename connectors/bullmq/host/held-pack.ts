@@ -15,6 +15,8 @@ export class HeldPack {
   lockedUntil: number
   /** When bytes came or rows went last, or a group began or ended. */
   movedAt: number
+  /** Whether any of its groups has begun: until then it waits for those of the packs before it. */
+  hasBegun = false
   /** Its groups have ended and the report is on its way, so nobody renews its lock any more. */
   isReporting = false
   readonly #abort = new AbortController()
@@ -42,6 +44,7 @@ export class HeldPack {
 
   move(now: number): void {
     this.movedAt = now
+    this.hasBegun = true
   }
 
   abort(reason: Error): void {

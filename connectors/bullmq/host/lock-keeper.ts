@@ -75,7 +75,9 @@ export class LockKeeper {
 
   #moves(pack: HeldPack, now: number): boolean {
     const { stallMs } = this.#times
-    if (now - pack.movedAt < stallMs) return true
+    // One that waits behind others is not stuck while they move.
+    const movedAt = pack.hasBegun ? pack.movedAt : Math.max(...Array.from(this.#packs, other => other.movedAt))
+    if (now - movedAt < stallMs) return true
     if (!this.#left.has(pack)) {
       this.#left.add(pack)
       this.#log.warn(

@@ -23,11 +23,13 @@ type PackLoopOptions = PackContext & {
 
 type PackJob = Job<PackMessage>
 
+/** Packs beyond the slots that are in hand, so that one is read and another reported while the threads work on the rest. */
+const AHEAD = 1
 /** How long to wait after BullMQ could not fetch, ms. */
 const AGAIN_MS = 200
 
 /**
- * Takes packs from the executor's queue, as many at a time as there are slots, and reports what became of them. Fetching is done here and not by
+ * Takes packs from the executor's queue, as many at a time as there are slots and one ahead, and reports what became of them. Fetching is done here and not by
  * BullMQ's own loop: that one would also write a failure for a pack that is somebody else's, and wait 15 s after a lost connection.
  */
 export class PackLoop {
@@ -77,7 +79,7 @@ export class PackLoop {
   async #fetch(): Promise<void> {
     const { executor, slots, clock, log } = this.#options
     while (this.#isOpen) {
-      if (this.packs.size >= slots) {
+      if (this.packs.size >= slots + AHEAD) {
         await this.#change()
         continue
       }

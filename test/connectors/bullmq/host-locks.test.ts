@@ -1,5 +1,6 @@
 import { test as baseTest, describe, expect } from 'vitest'
 import { lockKey, queueKeys } from '../../../connectors/bullmq/keys.ts'
+import { inProcess } from '../../../src/executors/in-process.ts'
 import { group } from '../../../src/testing/executor/contract.ts'
 import { startRedis } from '../../support/services/start-redis.ts'
 import { waitUntil } from '../../support/services/wait-until.ts'
@@ -46,6 +47,27 @@ describe('the lock of a pack', () => {
     expect(await world.redis.exists(job(pack))).toBe(0)
     expect(await world.redis.lrange(active, 0, -1)).toEqual([])
     await log.untilSays(`pack ${pack} has stood still for 1000 ms (stallMs)`)
+  })
+
+  test('is kept while the pack waits behind another that moves, for longer than stallMs', async ({ world }) => {
+    const { id } = await world.serve({ ...SHORT, slots: 2, executor: inProcess({ concurrency: 1 }) })
+    const first = await world.send(id, [group(world.stream, { topic: 'held' })])
+    await world.untilNoted('the read', ({ what }) => what === 'read')
+    const second = await world.send(id, [group(world.stream, { index: 1 })])
+    await world.untilLocked(id, second)
+    const key = lockKey(world.keys, id, second)
+    // Renewed a fifth of its life before it would lapse: thirty times are three times stallMs.
+    let [renewals, before] = [0, SHORT.lockMs]
+    await waitUntil('thirty renewals', async () => {
+      const left = await world.redis.pttl(key)
+      expect(left, 'the lock lapsed').toBeGreaterThan(0)
+      if (left > before) renewals += 1
+      before = left
+      return renewals >= 30
+    })
+    world.openGate()
+    expect(rowsOf((await world.report(id, first))[0])).toEqual([10])
+    expect(rowsOf((await world.report(id, second))[0])).toEqual([10])
   })
 
   test('that somebody else holds ends the tasks at once, and a report would not count', async ({ world }) => {
