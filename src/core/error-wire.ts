@@ -73,6 +73,9 @@ const OWN_FIELDS = new Set([
 ])
 /** A stack, message or text longer than this is cut: an error must not be what breaks a message's limit. */
 const MAX_TEXT = 20_000
+/** Where clients keep what they were configured with, which may be a secret: an HTTP client's request, a command with its arguments. */
+const UNSAID =
+  /^(config|request|response|req|res|options|headers|command|args|auth|password|passwd|secret|token|authorization|connectionString|url|uri)$/i
 /** How many values are taken from an error's fields: a client's errors may hold its socket, and with it half of the process. */
 const MAX_FIELD_VALUES = 1_000
 
@@ -115,7 +118,9 @@ function fieldsOf(error: Error, isOurs: boolean): { readonly [name: string]: Jso
     name => !OWN_FIELDS.has(name) || (!isOurs && !['name', 'message', 'stack', 'cause', 'errors'].includes(name)),
   )
   if (names.length === 0) return undefined
-  return toJson(Object.fromEntries(names.map(name => [name, read(error, name)])), MAX_FIELD_VALUES) as { readonly [name: string]: Json }
+  return toJson(Object.fromEntries(names.map(name => [name, read(error, name)])), MAX_FIELD_VALUES, UNSAID) as {
+    readonly [name: string]: Json
+  }
 }
 
 /** A getter that throws must not hide the error it is on. */
@@ -163,11 +168,11 @@ function cut(value: unknown): string {
 }
 
 /** What JSON can say of a value, and no more than `maxValues` of what it holds. */
-function toJson(value: unknown, maxValues: number): Json {
-  return plain(value, { above: new Set(), left: maxValues }) ?? null
+function toJson(value: unknown, maxValues: number, unsaid?: RegExp): Json {
+  return plain(value, { above: new Set(), left: maxValues, unsaid }) ?? null
 }
 
-type Walk = { readonly above: Set<object>; left: number }
+type Walk = { readonly above: Set<object>; left: number; readonly unsaid: RegExp | undefined }
 
 /** Big integers and bytes as text, errors by their message, maps and sets as lists; undefined for functions, for what is above itself, and too deep. */
 function plain(value: unknown, walk: Walk): Json | undefined {
@@ -201,6 +206,7 @@ function plainObject(object: object, walk: Walk): Json {
   const entries: [string, Json][] = []
   for (const name of Object.keys(object)) {
     if (walk.left <= 0) break
+    if (walk.unsaid?.test(name)) continue
     const value = plain(read(object, name), walk)
     if (value !== undefined) entries.push([name, value])
   }

@@ -11,6 +11,8 @@ export type FailedRead = {
   readonly options: ReadOptions
   /** Whether records that a function failed on were left out. */
   readonly maySkip: boolean
+  /** Told whenever bytes came: it may take as long as the task did. */
+  readonly onProgress?: (() => void) | undefined
 }
 
 /**
@@ -36,7 +38,7 @@ export async function withOffset(error: unknown, read: FailedRead): Promise<unkn
 async function findOffset(output: RunnableOutput, place: number, read: FailedRead): Promise<number | undefined> {
   const { source, stages } = output
   const offsets: RecordOffsets = new WeakMap()
-  const records = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => {} })
+  const records = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => read.onProgress?.() })
   const rows = applyStages(records, stages, read.context, { offsets, willFork: true, ...(read.maySkip && { onSkip: () => {} }) })
   let passed = 0
   for await (const array of rows) {

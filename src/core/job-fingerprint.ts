@@ -21,6 +21,19 @@ export function fingerprintJob({ module, shape, targets }: JobOrigin): JobFinger
   return { version: ownVersion(), shape, sources: module === undefined ? '' : hashSources(module), targets }
 }
 
+const FIRST = new Map<string, JobFingerprint>()
+
+/**
+ * The fingerprint of a job as this process has it: of its files when it was asked for first, which are those that were imported. Files that were replaced
+ * since are other code, which a new thread or process would run and this one does not.
+ */
+export function fingerprintImported(origin: JobOrigin): JobFingerprint {
+  const key = JSON.stringify(origin)
+  const first = FIRST.get(key) ?? fingerprintJob(origin)
+  FIRST.set(key, first)
+  return first
+}
+
 /** What differs, in words that go on after "its job differs in …"; empty where the two run the same job. */
 export function describeDifference(here: JobFingerprint, there: JobFingerprint): string[] {
   const differences: string[] = []

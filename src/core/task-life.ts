@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { isTidemarkError } from './errors.ts'
 
 export type LifeOptions = {
   readonly clock: Clock
@@ -73,7 +74,9 @@ export class TaskLife {
         work.then(resolve, reject)
       })
     } catch (error) {
-      throw this.#isLate && !this.#options.signal.aborted ? this.#stopped?.reason : error
+      // Only what the deadline caused is its echo: a task that failed before, or was refused meanwhile, must not be tried again as one that was slow.
+      const isEcho = this.#isLate && this.#abort.signal.reason === this.#stopped?.reason && !this.#options.signal.aborted
+      throw isEcho && !isVerdict(error) ? this.#stopped?.reason : error
     } finally {
       this.#options.signal.removeEventListener('abort', this.#onAbort)
       this.#cancelTimer()
@@ -102,4 +105,9 @@ export class TaskLife {
     if (onLate === undefined) return
     this.#cancelGrace = clock.after(graceMs, () => onLate(reason))
   }
+}
+
+/** An error of ours that trying again does not help: a refusal, a bad record, lost data. */
+function isVerdict(error: unknown): boolean {
+  return isTidemarkError(error) && !error.retryable
 }

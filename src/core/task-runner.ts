@@ -107,7 +107,12 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
       const failed = { outputs: branches.map(({ output }) => output), range: group.range, context: rangeContext(branches[0] as Branch) }
       life.fail(error)
       reading.return?.().catch(() => {})
-      throw await withOffset(error, { ...failed, options: { ...options, signal: life.restSignal }, maySkip })
+      throw await withOffset(error, {
+        ...failed,
+        options: { ...options, signal: life.restSignal },
+        maySkip,
+        onProgress: context.onProgress,
+      })
     } finally {
       // A sink that stopped drawing rows without saying so leaves the read where it was, with its connection and its share of the budget; what still
       // waits in it hears of the end of this life.

@@ -3,7 +3,7 @@ import { extname } from 'node:path'
 import { z } from 'zod'
 import { JobError } from '../core/errors.ts'
 import type { Executor, ExecutorContext } from '../core/executor.ts'
-import { fingerprintJob } from '../core/job-fingerprint.ts'
+import { fingerprintImported } from '../core/job-fingerprint.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import { parseOptions } from '../util/parse-options.ts'
 import { Slots } from '../util/slots.ts'
@@ -76,7 +76,7 @@ function describeRun(job: RunnableJob, { streamId }: ExecutorContext, concurrenc
         'exports it, and start it from there or with start({ module: <the URL of that file> }); or run it with inProcess().',
     )
   }
-  const fingerprint = fingerprintJob(origin)
+  const fingerprint = fingerprintImported(origin)
   return { module: origin.module, job: origin.name, stream, outputs: [...outputs.keys()], streamId, fingerprint, concurrency }
 }
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { JobError } from '../../../src/core/errors.ts'
 import type { Executor, ExecutorContext, ExecutorRun } from '../../../src/core/executor.ts'
-import { fingerprintJob } from '../../../src/core/job-fingerprint.ts'
+import { fingerprintImported } from '../../../src/core/job-fingerprint.ts'
 import { systemRandom } from '../../../src/core/random.ts'
 import type { JobOrigin, RunnableJob } from '../../../src/core/runnable-job.ts'
 import { parseOptions } from '../../../src/util/parse-options.ts'
@@ -33,7 +33,7 @@ export function bullmq(options: BullmqOptions): Executor {
     name: 'bullmq',
     async start(job, context) {
       const origin = originOf(job)
-      const fingerprint = fingerprintJob(origin)
+      const fingerprint = fingerprintImported(origin)
       const keys = jobKeys(complete.prefix, origin.name)
       const line = new ControlLine(target, 'driver')
       const registry = new Registry(line, keys)

@@ -7,7 +7,7 @@ import type { After } from './open-packs.ts'
 import { PackCanceller } from './pack-canceller.ts'
 import { PackSender } from './pack-sender.ts'
 import { PackWatch } from './pack-watch.ts'
-import type { Work } from './packs.ts'
+import type { Pack, Work } from './packs.ts'
 import { readReport } from './read-report.ts'
 import { batchOf, type RunParts, RunState } from './run-parts.ts'
 
@@ -25,6 +25,8 @@ export class BullmqRun implements ExecutorRun {
   readonly #canceller: PackCanceller
   readonly #watch: PackWatch
   #info: RunInfo
+  /** What Redis was told last. */
+  #told: RunInfo
   #looking: Promise<void> | undefined
   #lookAgain = false
   #closing: Promise<void> | undefined
@@ -33,6 +35,7 @@ export class BullmqRun implements ExecutorRun {
   constructor(parts: RunParts) {
     this.#parts = parts
     this.#info = parts.info
+    this.#told = parts.info
     this.#state = new RunState(parts.context)
     const lookSoon = () => this.#lookSoon()
     const onOver = (after: After) => this.#after(after)
@@ -80,8 +83,11 @@ export class BullmqRun implements ExecutorRun {
       const taken = new Set(await scripts.takeBack(left))
       for (const pack of left) if (!taken.has(pack)) cancelled.add(pack.id)
       await scripts.forget(over)
-      if (cancelled.size > 0) await registry.look(this.#info, [...cancelled])
-      await registry.end(this.#info)
+      if (cancelled.size > 0) {
+        this.#told = this.#info
+        await registry.look(this.#info, [...cancelled])
+      }
+      await registry.end(this.#told)
     } catch (error) {
       // What is left is of a batch that is over: destinations refuse it, and the stream's next driver removes it.
       context.log.debug({ err: error }, `the run's packs could not be removed: ${errorMessage(error)}`)
@@ -116,7 +122,12 @@ export class BullmqRun implements ExecutorRun {
       this.#after(open.lose(pack))
       return
     }
-    for (const { group } of pack.works) lastPlaces.set(partitionKey(group.range), pack.executor)
+    for (const [at, { group }] of pack.works.entries()) {
+      const outcome = report.groups[at]
+      // Where it failed it need not fail again: this machine may be the only one that cannot reach a destination.
+      if (outcome !== undefined && 'results' in outcome) lastPlaces.set(partitionKey(group.range), pack.executor)
+      else lastPlaces.delete(partitionKey(group.range))
+    }
     if (pack.startedAt !== undefined && !pack.isCancelled) pace.end(batchOf(pack.works[0]), performance.now() - pack.startedAt)
     this.#after(open.report(pack, report.groups))
   }
@@ -177,13 +188,16 @@ export class BullmqRun implements ExecutorRun {
     try {
       const told = [...cancelled]
       this.#info = { ...this.#info, groupsLeft: open.works.size }
+      this.#told = this.#info
       this.#see(await registry.look(this.#info, told))
       for (const id of told) cancelled.delete(id)
       if (this.#info.epoch !== undefined) await this.#watch.sweep(this.#info.epoch)
       await this.#watch.look()
       outage.end()
-      const over = this.#state.over.splice(0)
-      this.#state.over.push(...(await scripts.forget(over)))
+      const over = this.#state.over
+      const held = new Set(await scripts.forget(over.slice()))
+      const asked = new Set(over)
+      this.#state.over = this.#state.over.filter(pack => held.has(pack) || !asked.has(pack))
       this.#sender.sendUnsent()
     } catch (error) {
       this.#lost(error)
@@ -195,10 +209,19 @@ export class BullmqRun implements ExecutorRun {
     const { open } = this.#state
     known.see(executors)
     const newer = findNewer(this.#info, runs)
-    if (newer !== undefined) for (const work of open.works) open.fail(work, newer)
+    if (newer !== undefined) {
+      for (const work of open.works) open.fail(work, newer)
+      this.#drop(open.dropSettled())
+    }
     for (const { id } of known.ready) queues.listen(id, now)
     queues.keep(new Set([...executors.map(({ info }) => info.id), ...open.all().map(({ executor }) => executor)]))
     for (const id of forgotten) queues.remove(id).catch(this.#state.note(`the queue of executor ${id} could not be removed`))
+  }
+
+  /** Packs that nobody waits for any more are told to end, and count for nothing. */
+  #drop(packs: readonly Pack[]): void {
+    for (const { id } of packs) this.#state.cancelled.add(id)
+    this.#state.over.push(...packs)
   }
 
   /** While Redis is away tasks wait, and nothing of them is lost; not for ever, for whoever gave them has a patience of its own. */
@@ -216,6 +239,7 @@ export class BullmqRun implements ExecutorRun {
       for (const { id } of work.packs) cancelled.add(id)
       open.fail(work, error)
     }
+    this.#drop(open.dropSettled())
   }
 }
 

@@ -53,6 +53,13 @@ export class OpenPacks {
     if (pack.twinOf !== undefined) pack.twinOf.twin = pack
   }
 
+  /** Closes packs whose groups were all settled otherwise, and gives them. */
+  dropSettled(): Pack[] {
+    const settled = this.all().filter(({ works }) => works.every(({ isSettled }) => isSettled))
+    for (const { id } of settled) this.#packs.delete(id)
+    return settled
+  }
+
   /** Resolves when every group is settled. */
   idle(): Promise<void> {
     if (this.works.size === 0) return Promise.resolve()

@@ -52,18 +52,19 @@ return taken
 `)
 
 /**
- * Keys: job, lock, active, completed and failed of each pack. Arguments: their ids. One that was begun and has no lock is nobody's: left among the active
+ * Keys: job, lock, active, completed, failed and wait of each pack. Arguments: their ids. One that was begun and has no lock is nobody's: left among the active
  * ones, it would take up a slot of an executor that was stopped for a while and woke up.
  */
 const FORGET = redisScript(`
 local held = {}
 for at, id in ipairs(ARGV) do
-  local key = 5 * (at - 1)
+  local key = 6 * (at - 1)
   held[at] = redis.call('EXISTS', KEYS[key + 2])
   if held[at] == 0 then
     redis.call('LREM', KEYS[key + 3], 0, id)
     redis.call('ZREM', KEYS[key + 4], id)
     redis.call('ZREM', KEYS[key + 5], id)
+    redis.call('LREM', KEYS[key + 6], 0, id)
     redis.call('DEL', KEYS[key + 1])
   end
 end
@@ -143,8 +144,8 @@ export class PackScripts {
   async forget<Place extends PackPlace>(packs: readonly Place[]): Promise<Place[]> {
     if (packs.length === 0) return []
     const keys = packs.flatMap(({ id, executor }) => {
-      const { job, active, completed, failed } = queueKeys(this.#keys, executor)
-      return [job(id), lockKey(this.#keys, executor, id), active, completed, failed]
+      const { job, active, completed, failed, wait } = queueKeys(this.#keys, executor)
+      return [job(id), lockKey(this.#keys, executor, id), active, completed, failed, wait]
     })
     const held = (await this.#line.run(
       FORGET,

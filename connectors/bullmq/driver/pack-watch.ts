@@ -126,18 +126,20 @@ export class PackWatch {
   #twinStragglers(running: readonly Pack[], free: FreeSlots): void {
     const now = performance.now()
     const first = this.#state.open.all().filter(({ twinOf }) => twinOf === undefined)
-    const left = Map.groupBy(first, ({ works }) => batchOf(works[0]))
+    const open = Map.groupBy(first, ({ works }) => batchOf(works[0]))
     for (const pack of running) {
       const { id, startedAt, works, executor, twin, twinOf } = pack
       if (startedAt === undefined || twin || twinOf || !this.#state.open.has(pack)) continue
       const batch = batchOf(works[0])
-      const slowAfterMs = this.#state.pace.slowAfterMs(batch, left.get(batch)?.length ?? 0)
+      const slowAfterMs = this.#state.pace.slowAfterMs(batch, open.get(batch)?.length ?? 0)
       if (slowAfterMs === undefined || now - startedAt < slowAfterMs || !this.#allowsTwin(pack)) continue
+      const left = works.filter(({ isSettled }) => !isSettled)
+      if (left.length === 0) continue
       const to = free.take(executor)
       if (to === undefined) return
       const fields = { pack: id, executor, twin: to, runningMs: Math.round(now - startedAt) }
       this.#parts.context.log.info(fields, `pack ${id} is slow on executor ${executor} and goes to ${to} too; the first to end counts`)
-      this.#sender.send(to, [works.filter(({ isSettled }) => !isSettled)], pack)
+      this.#sender.send(to, [left], pack)
     }
   }
 

@@ -4,6 +4,7 @@ import type { JobDoor } from '../../../src/core/job-door.ts'
 import type { Log } from '../../../src/core/log.ts'
 import type { RunnableJob } from '../../../src/core/runnable-job.ts'
 import { release, retain } from '../../../src/core/shared-resources.ts'
+import { untilAborted } from '../../../src/util/until-aborted.ts'
 
 /** Which run of the job a pack belongs to. */
 type RunKey = { readonly stream: string; readonly streamId: string; readonly outputs: readonly string[] }
@@ -36,12 +37,14 @@ export class LocalRuns {
   }
 
   /** Gives `work` the run; packs that come first together share its start. One that cannot start is tried again by the next pack. */
-  async use<T>(key: RunKey, work: (run: ExecutorRun) => Promise<T>): Promise<T> {
+  async use<T>(key: RunKey, signal: AbortSignal, work: (run: ExecutorRun) => Promise<T>): Promise<T> {
     const local = this.#open(key)
     local.users += 1
     local.idle?.abort(IN_USE)
     try {
-      return await work((await local.started).run)
+      // A sink that never opens must not keep a pack that nobody waits for.
+      const { run } = await untilAborted(local.started, signal)
+      return await work(run)
     } finally {
       local.users -= 1
       if (local.users === 0) this.#rest(local)

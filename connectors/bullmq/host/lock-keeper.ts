@@ -54,7 +54,7 @@ export class LockKeeper {
   }
 
   async #renew(now: number): Promise<void> {
-    const packs = [...this.#packs].filter(pack => !pack.isLost && !pack.isReporting && this.#moves(pack, now))
+    const packs = [...this.#packs].filter(pack => !pack.isLost && (pack.isReporting || this.#moves(pack, now)))
     if (packs.length === 0) return
     this.#isAsking = true
     try {

@@ -1,6 +1,6 @@
 import type { Job, Worker } from 'bullmq'
 import type { Clock } from '../../../src/core/clock.ts'
-import { errorMessage, FencedError, TaskFailedError } from '../../../src/core/errors.ts'
+import { errorMessage, FencedError, isTidemarkError, TaskFailedError } from '../../../src/core/errors.ts'
 import type { Log } from '../../../src/core/log.ts'
 import { answerWithin } from '../../../src/util/answer-within.ts'
 import type { PackMessage } from '../messages.ts'
@@ -23,13 +23,11 @@ type PackLoopOptions = PackContext & {
 
 type PackJob = Job<PackMessage>
 
-/** Packs beyond the slots that are in hand, so that one is read and another reported while the threads work on the rest. */
-const AHEAD = 1
 /** How long to wait after BullMQ could not fetch, ms. */
 const AGAIN_MS = 200
 
 /**
- * Takes packs from the executor's queue, as many at a time as there are slots and one ahead, and reports what became of them. Fetching is done here and not by
+ * Takes packs from the executor's queue, as many at a time as there are slots, and reports what became of them. Fetching is done here and not by
  * BullMQ's own loop: that one would also write a failure for a pack that is somebody else's, and wait 15 s after a lost connection.
  */
 export class PackLoop {
@@ -71,7 +69,9 @@ export class PackLoop {
       if (cancelled.includes(id)) return new TaskFailedError(`Pack ${id} was cancelled by its driver.`)
       const newest = this.#epochs.get(streamId) ?? 0
       if (epoch >= newest) return undefined
-      const said = `Pack ${id} is of epoch ${epoch}, and the stream's driver is at ${newest}: another driver took over, and this one is to stop.`
+      const said =
+        `Pack ${id} is of epoch ${epoch}, and the stream's driver is at ${newest}: another driver took over, and this one is to stop. ` +
+        'If the offset store was put back to an older state on purpose, start the executors again.'
       return new FencedError(said, { details: { epoch, newest } })
     })
   }
@@ -79,7 +79,7 @@ export class PackLoop {
   async #fetch(): Promise<void> {
     const { executor, slots, clock, log } = this.#options
     while (this.#isOpen) {
-      if (this.packs.size >= slots + AHEAD) {
+      if (this.packs.size >= slots) {
         await this.#change()
         continue
       }
@@ -132,9 +132,18 @@ export class PackLoop {
   }
 
   /** A report that waits for Redis is of use as long as the lock can live; after that Redis refuses it. */
-  async #whileLocked({ lockedUntil }: HeldPack, sent: Promise<unknown>): Promise<void> {
+  async #whileLocked(pack: HeldPack, sent: Promise<unknown>): Promise<void> {
+    const { clock } = this.#options
     sent.catch(() => {})
-    await answerWithin(sent, Math.max(0, lockedUntil - this.#options.clock.monotonic()), undefined)
+    for (;;) {
+      try {
+        await answerWithin(sent, Math.max(0, pack.lockedUntil - clock.monotonic()), undefined)
+        return
+      } catch (error) {
+        // It was renewed meanwhile: a report of megabytes may take longer than one life of a lock.
+        if (!isTidemarkError(error, 'TIMEOUT') || clock.monotonic() >= pack.lockedUntil) throw error
+      }
+    }
   }
 
   async #change(): Promise<void> {

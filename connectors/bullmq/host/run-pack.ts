@@ -1,5 +1,5 @@
 import { errorToWire } from '../../../src/core/error-wire.ts'
-import { JobError, type TidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
+import { errorMessage, isRetryable, isTidemarkError, JobError, type TidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
 import type { ExecutorRun, TaskGroup } from '../../../src/core/executor.ts'
 import { describeDifference, type JobFingerprint } from '../../../src/core/job-fingerprint.ts'
 import { groupsFromWire, resultsToWire, WIRE_VERSION } from '../../../src/core/task-wire.ts'
@@ -29,11 +29,13 @@ export async function runPack(pack: HeldPack, message: PackMessage, context: Pac
   const groups = groupsFromWire(message.groups)
   const onProgress = () => pack.move(now())
   try {
-    return { v: BULLMQ_VERSION, groups: await runs.use(key, run => Promise.all(groups.map(group => reportGroup(run, group)))) }
+    pack.signal.throwIfAborted()
+    return { v: BULLMQ_VERSION, groups: await runs.use(key, pack.signal, run => Promise.all(groups.map(group => reportGroup(run, group)))) }
   } catch (error) {
-    // The run could not be opened.
-    for (const { tasks } of groups) counts.begin(tasks.length)('failed')
-    return { v: BULLMQ_VERSION, groups: groups.map(() => ({ error: errorToWire(error) })) }
+    // The run could not be opened. What will not pass keeps this executor from the job, and not the job from others.
+    for (const { tasks } of groups) counts.begin(tasks.length)(pack.signal.aborted ? 'aborted' : 'failed')
+    const cause = pack.signal.aborted ? pack.signal.reason : isRetryable(error) ? error : cannotOpen(error, context)
+    return { v: BULLMQ_VERSION, groups: groups.map(() => ({ error: errorToWire(cause) })) }
   }
 
   async function reportGroup(run: ExecutorRun, group: TaskGroup): Promise<GroupReport> {
@@ -76,6 +78,16 @@ function findDifference(message: PackMessage, { executor, fingerprint: own }: Pa
       `its job differs from the driver's in ${differences.join(' and ')}. Deploy the same job to it.`,
     { details: { differs: true, executor, differences } },
   )
+}
+
+/** The driver takes it as it takes a job that differs: this executor waits, and is named. */
+function cannotOpen(error: unknown, { executor }: PackContext): JobError {
+  const own = isTidemarkError(error) && Array.isArray(error.details.differences) ? error.details.differences : undefined
+  const differences = own ?? [`what it can open where it runs (${errorMessage(error)})`]
+  return new JobError(`Executor ${executor} cannot open the job: ${errorMessage(error)}`, {
+    details: { differs: true, executor, differences },
+    cause: error,
+  })
 }
 
 /** As many as there are groups, also in a message of another version: at least one, or nobody would hear why. */

@@ -1,6 +1,6 @@
 import { JobError } from '../../../src/core/errors.ts'
 import { doorOf } from '../../../src/core/job-door.ts'
-import { fingerprintJob } from '../../../src/core/job-fingerprint.ts'
+import { fingerprintImported } from '../../../src/core/job-fingerprint.ts'
 import { parseOptions } from '../../../src/util/parse-options.ts'
 import { type ServeOptions, schemaFor } from './host-options.ts'
 import { Server, type TaskServer } from './task-server.ts'
@@ -30,7 +30,7 @@ export async function serveTasks(job: unknown, options: ServeOptions): Promise<T
         'Call stream() in a module of its own.',
     )
   }
-  const server = new Server(door, fingerprintJob(origin), complete)
+  const server = new Server(door, fingerprintImported(origin), complete)
   await server.start()
   return server
 }

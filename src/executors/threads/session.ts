@@ -65,7 +65,7 @@ async function importRun({ module, job: name, stream, outputs, fingerprint }: Ru
   throw new JobError(
     `${module} gives a thread another job ${name} than its driver has: it differs in ${differences.join(', ')}. ` +
       'If its files were changed since the driver started, start the driver again. A job must declare the same in every thread, whatever it reads when it is imported.',
-    { details: { module, name, differences } },
+    { details: { module, name, differs: true, differences } },
   )
 }
 

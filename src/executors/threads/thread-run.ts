@@ -220,9 +220,15 @@ export class ThreadRun implements ExecutorRun {
       this.#wake()
     } catch (error) {
       if (this.#over.signal.aborted) return
-      if (!isRetryable(error)) return this.#fail(error)
+      const isLast = ![...this.#threads].some(({ isOpen }) => isOpen)
+      if (!isRetryable(error)) {
+        if (isLast) return this.#fail(error)
+        // Those that are left run what the driver has; another would not.
+        this.#parts.context.log.error({ err: error }, `a thread has no successor, and the others go on: ${errorMessage(error)}`)
+        return
+      }
       this.#parts.context.onTrouble?.(error as TidemarkError)
-      if (![...this.#threads].some(({ isOpen }) => isOpen)) this.#rejectWaiting(error)
+      if (isLast) this.#rejectWaiting(error)
       return this.#replace()
     }
   }

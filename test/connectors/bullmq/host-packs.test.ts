@@ -155,7 +155,7 @@ describe('a run', () => {
     expect(lives.sort()).toEqual(['close rows', 'close source', 'open rows'])
   })
 
-  test('that cannot start fails the pack with the class and code of why, and is tried again by the next one', async ({ world }) => {
+  test('that cannot be opened here is refused as a job that differs is, with why, and tried again by the next pack', async ({ world }) => {
     const local = inProcess()
     let starts = 0
     const executor: Executor = {
@@ -170,7 +170,12 @@ describe('a run', () => {
     const { id } = await world.serve({ executor })
     const groups = [group(world.stream), group(world.stream, { index: 1 })]
     const report = await world.report(id, await world.send(id, groups))
-    for (const one of report) expect(errorOf(one)).toMatchObject({ name: 'AuthError', code: 'AUTH', details: { user: 'orders' } })
+    for (const one of report) {
+      expect(errorOf(one)).toMatchObject({
+        ...{ name: 'JobError', message: expect.stringContaining('cannot open the job: Postgres refused the password of orders') },
+        details: { differs: true, differences: [expect.stringContaining('what it can open where it runs')] },
+      })
+    }
     expect((await world.report(id, await world.send(id, groups))).map(rowsOf)).toEqual([[10], [10]])
     expect(starts).toBe(2)
   })

@@ -17,14 +17,14 @@ test('a run that no pack comes for is closed with its connections, and opened ag
   const runs = new LocalRuns(door, inProcess(), { log: silentLog, clock })
   const key = { stream: 'orders', streamId: 'one', outputs: ['collect'] }
 
-  await runs.use(key, async () => {})
+  await runs.use(key, new AbortController().signal, async () => {})
   await clock.advance(599_999)
-  await runs.use(key, async () => {})
+  await runs.use(key, new AbortController().signal, async () => {})
   await clock.advance(599_999)
   expect(lives).toEqual(['sink opened'])
   await clock.advance(1)
   await expect.poll(() => lives).toEqual(['sink opened', 'source closed', 'sink closed'])
-  await runs.use(key, async () => {})
+  await runs.use(key, new AbortController().signal, async () => {})
   await runs.close()
   expect(lives).toEqual(['sink opened', 'source closed', 'sink closed', 'sink opened', 'source closed', 'sink closed'])
 })
