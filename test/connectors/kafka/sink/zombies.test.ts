@@ -30,7 +30,8 @@ describe('an executor that is stopped and taken over writes nothing more when it
     expect(await world.seen()).toEqual(once(1, 2))
 
     zombie.wake()
-    expect(await zombie.ended).toMatchObject({ code: 0, stdout: 'FENCED' })
+    // Where the ledger's row of its task is not trimmed yet, it finds that its rows are in. What counts is that it writes nothing.
+    expect(await zombie.ended).toMatchObject({ code: 0, stdout: expect.stringMatching(/^(FENCED|resolved)$/) })
     await next.write(world.task({ batchId: 2, epoch: 2 }), orders(3), running)
     expect(await world.seenByJava()).toEqual(once(1, 2, 3))
   })
