@@ -1,9 +1,8 @@
 import { Redis } from 'ioredis'
-import { isTidemarkError } from '../../src/core/errors.ts'
 import { answerWithin } from '../../src/util/answer-within.ts'
 import { type RedisClient, redisClientConfig } from '../../src/util/redis-client.ts'
 import { redisAddress } from '../../src/util/redis-error.ts'
-import { describeLineError, RedisLines, type RedisTarget } from '../../src/util/redis-line.ts'
+import { RedisLines, type RedisTarget } from '../../src/util/redis-line.ts'
 import { type RedisScript, runRedisScript } from '../../src/util/redis-script.ts'
 
 /** How long an answer may take: heartbeats are short, and who waits longer is taken for dead. */
@@ -44,10 +43,7 @@ export class ControlLine {
       return answer
     } catch (error) {
       signal?.throwIfAborted()
-      const described = describeLineError(line, error)
-      const isLost = isTidemarkError(described) && described.details.reply === undefined
-      if (isLost && 'url' in this.#lines.target) this.#lines.drop(line)
-      throw described
+      throw this.#lines.fail(line, error)
     }
   }
 

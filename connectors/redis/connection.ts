@@ -1,9 +1,8 @@
 import { Redis } from 'ioredis'
-import { isTidemarkError } from '../../src/core/errors.ts'
 import { answerWithin } from '../../src/util/answer-within.ts'
 import { type RedisClient, redisClientConfig } from '../../src/util/redis-client.ts'
 import { redisAddress } from '../../src/util/redis-error.ts'
-import { describeLineError, type RedisLine, RedisLines, type RedisTarget } from '../../src/util/redis-line.ts'
+import { type RedisLine, RedisLines, type RedisTarget } from '../../src/util/redis-line.ts'
 import { type RedisScript, runRedisScript } from '../../src/util/redis-script.ts'
 
 /** How long an answer may take: a server that was stopped, or a network that swallows packets, sends no error. */
@@ -56,10 +55,7 @@ export class RedisConnection {
       return await answerWithin(this.#send(line, send), ANSWER_WITHIN_MS, signal)
     } catch (error) {
       signal?.throwIfAborted()
-      const described = describeLineError(line, error)
-      const isLost = isTidemarkError(described) && described.details.reply === undefined
-      if (isLost && 'url' in this.#lines.target) this.#lines.drop(line)
-      throw described
+      throw this.#lines.fail(line, error)
     }
   }
 

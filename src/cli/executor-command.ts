@@ -3,27 +3,19 @@ import type { Command } from 'commander'
 import type { TaskServer } from '../../connectors/bullmq/index.ts'
 import { ConfigError } from '../core/errors.ts'
 import { markExecuting } from '../core/job-door.ts'
-import { threads } from '../executors/threads.ts'
 import { defaultLog } from '../streams/default-log.ts'
+import { addExecutorsOption, addThreadOptions, type ExecutorOptions, openThreads } from './executor-options.ts'
 import { findExecutorsUrl } from './executors-url.ts'
 import { loadJob } from './load-job.ts'
-import { parseCount } from './parse-count.ts'
-
-type ExecutorOptions = { readonly executors?: string; readonly threads?: number; readonly maxHeapMib?: number }
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 export function addExecutorCommand(program: Command): void {
-  program
+  const command = program
     .command('executor')
     .description("run tasks of a job for its driver, on any number of machines: 'tidemark run' with the same --executors gives them out")
     .argument('<job>', 'the job module, the same as the driver has')
-    .option(
-      '--executors <url>',
-      'the Redis where driver and executors meet: redis: rediss:, with ?prefix=name (or TIDEMARK_EXECUTORS, which ps does not show)',
-    )
-    .option('--threads <n>', 'run tasks in this many threads (as many as there are processors)', parseCount('--threads'))
-    .option('--max-heap-mib <n>', 'the heap of a thread, MiB (1024)', parseCount('--max-heap-mib'))
+  addThreadOptions(addExecutorsOption(command), 'run tasks in this many threads (as many as there are processors)')
     .addHelpText(
       'after',
       `
@@ -55,7 +47,7 @@ async function runExecutor(
   try {
     const server = await serveTasks(job, {
       ...{ url, slots: size, log: internals.log?.() ?? defaultLog() },
-      executor: threads({ size, ...(maxHeapMib !== undefined && { maxHeapMiB: maxHeapMib }) }),
+      executor: openThreads(size, maxHeapMib),
       ...(prefix !== undefined && { prefix }),
     })
     leave.watch(server)

@@ -1,4 +1,5 @@
 import { ConfigError } from '../core/errors.ts'
+import { loadOptional } from './load-optional.ts'
 import { showUrl, takeParameters } from './url-parameters.ts'
 
 /** The Redis over which the executors of a job and its driver find each other, as the command line names it. */
@@ -31,16 +32,6 @@ export function parseExecutorsUrl(url: string, origin: string): ExecutorsUrl {
   if (!URL.canParse(rest) || new URL(rest).hostname === '') throw new ConfigError(`${origin} names no host. It is ${FORMS}.`)
   const prefix = taken.get('prefix')
   if (prefix === '') throw new ConfigError(`${origin} has an empty prefix. Leave ?prefix= out, or name one.`)
-  return { url: rest, prefix, shown: showUrl(kind, rest, taken), load: () => loadConnector(origin) }
-}
-
-async function loadConnector(origin: string): Promise<typeof import('../../connectors/bullmq/index.ts')> {
-  try {
-    return await import('../../connectors/bullmq/index.ts')
-  } catch (error) {
-    const { code, message } = error as { code?: string; message?: string }
-    const missing = ['bullmq', 'ioredis'].find(name => message?.includes(`'${name}'`))
-    if (code !== 'ERR_MODULE_NOT_FOUND' || missing === undefined) throw error
-    throw new ConfigError(`${origin} needs the package ${missing}, which is not installed: npm install bullmq ioredis`, { cause: error })
-  }
+  const load = () => loadOptional(origin, ['bullmq', 'ioredis'], () => import('../../connectors/bullmq/index.ts'))
+  return { url: rest, prefix, shown: showUrl(kind, rest, taken), load }
 }

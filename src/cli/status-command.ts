@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Look, SeenExecutor, SeenRun } from '../../connectors/bullmq/index.ts'
 import { ConfigError, JobError } from '../core/errors.ts'
 import { fingerprintJob } from '../core/job-fingerprint.ts'
+import { addExecutorsOption } from './executor-options.ts'
 import { findExecutorsUrl } from './executors-url.ts'
 import { loadJob } from './load-job.ts'
 import { printJson, printTable, showNumber } from './print.ts'
@@ -11,14 +12,11 @@ type StatusOptions = { readonly executors?: string; readonly json?: boolean }
 type Listed = SeenExecutor & { readonly state: string }
 
 export function addStatusCommand(program: Command): void {
-  program
+  const command = program
     .command('status')
     .description('who runs a job: its executors on all machines, and the drivers that give them tasks')
     .argument('<job>', 'the job module, such as orders.ts')
-    .option(
-      '--executors <url>',
-      'the Redis where driver and executors meet: redis: rediss:, with ?prefix=name (or TIDEMARK_EXECUTORS, which ps does not show)',
-    )
+  addExecutorsOption(command)
     .option('--json', 'print them as JSON')
     .addHelpText(
       'after',

@@ -1,6 +1,6 @@
 import { ConfigError } from '../core/errors.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
-import { loadStore } from './load-store.ts'
+import { loadOptional } from './load-optional.ts'
 import { showUrl, takeParameters } from './url-parameters.ts'
 
 /** A store as the command line names it. */
@@ -34,7 +34,7 @@ export function parseStoreUrl(url: string, origin: string): StoreUrl {
       return {
         shown: showUrl(kind, rest, taken),
         open: () =>
-          loadStore('postgres:', 'pg', async () => {
+          loadOptional('A postgres: store', ['pg'], async () => {
             const { postgresOffsets } = await import('../../offsets/postgres/index.ts')
             return postgresOffsets({ connectionString: rest, ...(schema !== undefined && { schema }) })
           }),
@@ -47,7 +47,7 @@ export function parseStoreUrl(url: string, origin: string): StoreUrl {
       return {
         shown: showUrl(kind, rest, taken),
         open: () =>
-          loadStore(`${kind}:`, 'ioredis', async () => {
+          loadOptional(`A ${kind}: store`, ['ioredis'], async () => {
             const { redisOffsets } = await import('../../offsets/redis/index.ts')
             return redisOffsets({ url: rest, ...(prefix !== undefined && { prefix }) })
           }),
@@ -58,7 +58,7 @@ export function parseStoreUrl(url: string, origin: string): StoreUrl {
       return {
         shown: `zookeeper://${servers.join(',')}${path === undefined ? '' : `/${path}`}`,
         open: () =>
-          loadStore('zookeeper:', 'node-zookeeper-client', async () => {
+          loadOptional('A zookeeper: store', ['node-zookeeper-client'], async () => {
             const { zookeeperOffsets } = await import('../../offsets/zookeeper/index.ts')
             return zookeeperOffsets({
               connect: servers.join(','),

@@ -1,23 +1,5 @@
-import {
-  AuthError,
-  ConfigError,
-  ConflictError,
-  ConnectionError,
-  DataLossError,
-  DecodeError,
-  errorMessage,
-  FencedError,
-  isDataLoss,
-  isTidemarkError,
-  JobError,
-  LeaseHeldError,
-  LedgerConflictError,
-  RecordError,
-  TaskFailedError,
-  TidemarkError,
-  TimeoutError,
-  UnsupportedError,
-} from './errors.ts'
+import * as errorClasses from './errors.ts'
+import { DataLossError, errorMessage, isDataLoss, isTidemarkError, TidemarkError } from './errors.ts'
 import type { Json } from './values.ts'
 
 /** An error as plain JSON, so that it can cross threads and machines. Other copies of this package read it too: it only gains fields. */
@@ -35,23 +17,10 @@ export type WireError = {
   readonly errors?: readonly WireError[]
 }
 
-const OURS = {
-  AuthError,
-  ConfigError,
-  ConflictError,
-  ConnectionError,
-  DataLossError,
-  DecodeError,
-  FencedError,
-  JobError,
-  LeaseHeldError,
-  LedgerConflictError,
-  RecordError,
-  TaskFailedError,
-  TidemarkError,
-  TimeoutError,
-  UnsupportedError,
-} as const
+/** By name, whatever classes there are. */
+const OURS: ReadonlyMap<string, { readonly prototype: TidemarkError }> = new Map(
+  Object.values(errorClasses).flatMap(value => (isOurClass(value) ? [[value.name, value] as const] : [])),
+)
 
 const NATIVE = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const
 
@@ -146,7 +115,7 @@ function ownError(
   const own = { details: details as Record<string, unknown>, retryable, ...options }
   const error = new TidemarkError(code as TidemarkError['code'], message, own)
   // The constructors of the classes compose messages and details; here both are there already.
-  const Class = OURS[name as keyof typeof OURS] ?? TidemarkError
+  const Class = OURS.get(name) ?? TidemarkError
   Object.setPrototypeOf(error, Class.prototype)
   define(error, 'name', name, true)
   if (Class === DataLossError) {
@@ -211,4 +180,8 @@ function plainObject(object: object, walk: Walk): Json {
     if (value !== undefined) entries.push([name, value])
   }
   return Object.fromEntries(entries)
+}
+
+function isOurClass(value: unknown): value is typeof TidemarkError {
+  return typeof value === 'function' && (value === TidemarkError || value.prototype instanceof TidemarkError)
 }

@@ -1,3 +1,5 @@
+import type { RunnableJob } from './runnable-job.ts'
+
 /**
  * Counts the runs that use a store, source or sink, so that the last one closes it. Two jobs of a process may share one, and closing a store
  * releases every lease it holds.
@@ -9,8 +11,16 @@ export function retain(resource: object): void {
 }
 
 /** Closes `resource` if this was its last user. */
-export async function release(resource: { close?(): Promise<void> }): Promise<void> {
+export async function release(resource: Resource): Promise<void> {
   const left = (users.get(resource) ?? 1) - 1
   users.set(resource, left)
   if (left === 0) await resource.close?.()
+}
+
+type Resource = { close?(): Promise<void> }
+
+/** The sources and sinks of a job, each once. */
+export function resourcesOf({ outputs }: RunnableJob): Resource[] {
+  const all = [...outputs.values()]
+  return [...new Set<Resource>([...all.map(({ source }) => source), ...all.map(({ sink }) => sink)])]
 }

@@ -1,7 +1,7 @@
 import { isTidemarkError, type TidemarkError } from '../core/errors.ts'
 import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
-import { release, retain } from '../core/shared-resources.ts'
+import { release, resourcesOf, retain } from '../core/shared-resources.ts'
 import type { Batch, OffsetRange } from '../core/values.ts'
 import { type BatchFacts, readFacts } from './batch-facts.ts'
 import { type BatchRun, BatchRunner, checkReplay, checkTopics } from './batch-runner.ts'
@@ -123,10 +123,10 @@ export class Driver {
   }
 
   async #run(): Promise<RunSummary> {
-    const { store, sources, outputs } = this.#job
+    const { store } = this.#job
     const { owner } = this.#job.options
     OWNERS_HERE.add(owner)
-    const resources = [store, ...sources.map(({ source }) => source), ...[...outputs.values()].map(({ sink }) => sink)]
+    const resources = [store, ...resourcesOf(this.#job)]
     for (const resource of resources) retain(resource)
     let keeper: LeaseKeeper | undefined
     let failure: unknown

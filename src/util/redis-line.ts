@@ -53,6 +53,14 @@ export class RedisLines {
     else unwatchClient(line.client)
   }
 
+  /** What a call over a line failed with, in our words. A connection of our own that was lost is let go of, and the next call makes another. */
+  fail(line: RedisLine, error: unknown): unknown {
+    const described = describeLineError(line, error)
+    const isLost = isTidemarkError(described) && described.details.reply === undefined
+    if (isLost && 'url' in this.target) this.drop(line)
+    return described
+  }
+
   /** Refuses a client of our own that became ready without what the URL asked for: without the database it was told, ioredis goes on in the first. */
   checkReady({ client, watch }: RedisLine): void {
     const met = 'url' in this.target ? describeRedisError(watch.metOnTheWay, redisAddress(client)) : undefined

@@ -1,5 +1,5 @@
 import { type Cluster, Redis } from 'ioredis'
-import { ConfigError, ConnectionError } from '../../../src/core/errors.ts'
+import { ConnectionError } from '../../../src/core/errors.ts'
 import { describeRedisError, redisAddress } from '../../../src/util/redis-error.ts'
 import type { RedisTarget } from '../../../src/util/redis-line.ts'
 
@@ -32,22 +32,6 @@ export function addingConnection(target: RedisTarget): Redis | Cluster {
 /** What BullMQ duplicates for the events of each queue; it never connects itself. */
 export function listeningConnection(target: RedisTarget): Redis | Cluster {
   return connect(target, LISTENING)
-}
-
-/** Refuses a client that BullMQ cannot work with. */
-export function checkTarget(target: RedisTarget): void {
-  if (!('client' in target)) return
-  const { options, duplicate } = target.client as {
-    options?: { keyPrefix?: string; redisOptions?: { keyPrefix?: string } }
-    duplicate?: unknown
-  }
-  if (options?.keyPrefix || options?.redisOptions?.keyPrefix) {
-    throw new ConfigError(
-      "bullmq: the client has a keyPrefix, which BullMQ's scripts do not know. Give one without, and use prefix instead.",
-    )
-  }
-  if (typeof duplicate !== 'function')
-    throw new ConfigError('bullmq: the client cannot be duplicated; it must be a Redis or a Cluster of ioredis.')
 }
 
 /** Resolves when commands can be sent. @throws ConnectionError, AuthError and their like */

@@ -2,8 +2,7 @@ import type { Clock } from '../../../src/core/clock.ts'
 import type { Executor, ExecutorRun } from '../../../src/core/executor.ts'
 import type { JobDoor } from '../../../src/core/job-door.ts'
 import type { Log } from '../../../src/core/log.ts'
-import type { RunnableJob } from '../../../src/core/runnable-job.ts'
-import { release, retain } from '../../../src/core/shared-resources.ts'
+import { release, resourcesOf, retain } from '../../../src/core/shared-resources.ts'
 import { untilAborted } from '../../../src/util/until-aborted.ts'
 
 /** Which run of the job a pack belongs to. */
@@ -126,11 +125,6 @@ export class LocalRuns {
 
 function nameOf({ stream, streamId, outputs }: RunKey): string {
   return JSON.stringify([stream, streamId, outputs.toSorted()])
-}
-
-function resourcesOf(job: RunnableJob): { close?(): Promise<void> }[] {
-  const outputs = [...job.outputs.values()]
-  return [...new Set([...outputs.map(({ source }) => source), ...outputs.map(({ sink }) => sink)])]
 }
 
 /** Closes one after another, all of them, and throws the first error. */

@@ -3,6 +3,7 @@ import { JobError } from '../../core/errors.ts'
 import { importJob } from '../../core/job-door.ts'
 import { describeDifference, fingerprintJob } from '../../core/job-fingerprint.ts'
 import type { RunnableJob } from '../../core/runnable-job.ts'
+import { resourcesOf } from '../../core/shared-resources.ts'
 import type { RunDescriptor, SessionTask, ToWorker } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import { forwardingLog } from './wire-log.ts'
@@ -70,8 +71,6 @@ async function importRun({ module, job: name, stream, outputs, fingerprint }: Ru
 }
 
 /** Sources and sinks, each once, whatever one of them says. */
-async function closeAll({ outputs }: RunnableJob): Promise<void> {
-  const all = [...outputs.values()]
-  const resources = new Set([...all.map(({ source }) => source), ...all.map(({ sink }) => sink)])
-  await Promise.allSettled([...resources].map(async resource => resource.close?.()))
+async function closeAll(job: RunnableJob): Promise<void> {
+  await Promise.allSettled(resourcesOf(job).map(async resource => resource.close?.()))
 }

@@ -11,7 +11,6 @@ export type CountResult = {
   readonly ms: number
   readonly wholeMs: number
   readonly wholeRows: number
-  readonly cpuMs: number
 }
 
 const [{ job, threads: size }] = childArguments<[CountArguments]>()
@@ -19,7 +18,7 @@ process.env.BENCH_COUNT_JOB = JSON.stringify(job)
 const { default: count } = await import('./count-job.ts')
 
 let rows = 0
-let first: { readonly rows: number; readonly at: number; readonly cpu: NodeJS.CpuUsage } | undefined
+let first: { readonly rows: number; readonly at: number } | undefined
 const run = await count.start({
   until: 'latest',
   offsets: memoryOffsets(),
@@ -28,19 +27,17 @@ const run = await count.start({
     event => {
       if (event.type !== 'batchCompleted') return
       rows += event.batch.outputOperations.reduce((sum, { rows: written = 0 }) => sum + written, 0)
-      first ??= { rows, at: performance.now(), cpu: process.cpuUsage() }
+      first ??= { rows, at: performance.now() }
     },
   ],
 })
 const startedAt = performance.now()
 await run.done
 const endedAt = performance.now()
-const { rows: firstRows, at, cpu } = first ?? { rows: 0, at: startedAt, cpu: undefined }
-const { user, system } = process.cpuUsage(cpu)
+const { rows: firstRows, at } = first ?? { rows: 0, at: startedAt }
 giveResult({
   rows: rows - firstRows,
   ms: endedAt - at,
   wholeRows: rows,
   wholeMs: endedAt - startedAt,
-  cpuMs: (user + system) / 1_000,
 } satisfies CountResult)

@@ -15,21 +15,26 @@ const test = baseTest.extend<{ world: HostWorld }>({
 
 const SHORT = { lockMs: 500, stallMs: 1_000 }
 
+/** Resolves when the lock of a pack was renewed so often, and has not lapsed meanwhile. */
+async function untilRenewed(world: HostWorld, executor: string, pack: string, times: number): Promise<void> {
+  const key = lockKey(world.keys, executor, pack)
+  let [renewals, before] = [0, SHORT.lockMs]
+  await waitUntil(`${times} renewals`, async () => {
+    const left = await world.redis.pttl(key)
+    expect(left, 'the lock lapsed').toBeGreaterThan(0)
+    if (left > before) renewals += 1
+    before = left
+    return renewals >= times
+  })
+}
+
 describe('the lock of a pack', () => {
   test('is renewed as long as bytes come, many times over its own length', async ({ world }) => {
     const { id } = await world.serve(SHORT)
     const pack = await world.send(id, [group(world.stream, { topic: 'held' })])
     await world.untilLocked(id, pack)
-    const key = lockKey(world.keys, id, pack)
     // Ten times it was about to lapse and lives longer again.
-    let [renewals, before] = [0, SHORT.lockMs]
-    await waitUntil('ten renewals', async () => {
-      const left = await world.redis.pttl(key)
-      expect(left, 'the lock lapsed').toBeGreaterThan(0)
-      if (left > before) renewals += 1
-      before = left
-      return renewals >= 10
-    })
+    await untilRenewed(world, id, pack, 10)
     world.openGate()
     expect(rowsOf((await world.report(id, pack))[0])).toEqual([10])
   })
@@ -55,16 +60,8 @@ describe('the lock of a pack', () => {
     await world.untilNoted('the read', ({ what }) => what === 'read')
     const second = await world.send(id, [group(world.stream, { index: 1 })])
     await world.untilLocked(id, second)
-    const key = lockKey(world.keys, id, second)
     // Renewed a fifth of its life before it would lapse: thirty times are three times stallMs.
-    let [renewals, before] = [0, SHORT.lockMs]
-    await waitUntil('thirty renewals', async () => {
-      const left = await world.redis.pttl(key)
-      expect(left, 'the lock lapsed').toBeGreaterThan(0)
-      if (left > before) renewals += 1
-      before = left
-      return renewals >= 30
-    })
+    await untilRenewed(world, id, second, 30)
     world.openGate()
     expect(rowsOf((await world.report(id, first))[0])).toEqual([10])
     expect(rowsOf((await world.report(id, second))[0])).toEqual([10])

@@ -1,30 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { isRetryable } from '../../../src/core/errors.ts'
 import type { ExecutorRun, TaskResult } from '../../../src/core/executor.ts'
-import type { RunnableJob } from '../../../src/core/runnable-job.ts'
 import { threads } from '../../../src/executors/threads.ts'
 import { waitUntil } from '../../support/services/wait-until.ts'
-import { contextWith, door, groupOf, makeFolder, never } from './threads-world.ts'
+import { contextWith, groupOf, never, threadsWorld } from './threads-world.ts'
 
-let folder: ReturnType<typeof makeFolder>
-let job: RunnableJob
-const runs: ExecutorRun[] = []
-
-beforeEach(async () => {
-  folder = makeFolder()
-  job = door((await import('./jobs/scripted.ts')).job).runnable()
-})
-
-afterEach(async () => {
-  for (const run of runs.splice(0)) await run.close()
-  folder.remove()
-})
-
-async function start(executor = threads({ size: 2 })): Promise<ExecutorRun> {
-  const run = await executor.start(job, contextWith())
-  runs.push(run)
-  return run
-}
+const world = threadsWorld()
+const { start } = world
 
 /** As the dispatcher does: again, under a new attempt, what fails in a way that may pass. Says what failed. */
 async function runAgain(run: ExecutorRun, partitions: readonly number[]) {
@@ -54,7 +36,7 @@ describe('a thread that dies costs only its tasks, and the batch completes', () 
       /ran out of memory with a heap of 48 MiB \(raise maxHeapMiB of threads\(\), or lower limits\.maxRecordsPerTask or its concurrency\)/,
     ],
   ] as const)('%s', async (how, message) => {
-    folder.setScript({ acts: { 5: { do: how, times: 1 } } })
+    world.folder.setScript({ acts: { 5: { do: how, times: 1 } } })
     const run = await start(threads({ size: 2, maxHeapMiB: 48 }))
     const { failures, results } = await runAgain(run, PARTITIONS)
     expect(results.map(([result]) => result?.rows)).toEqual(PARTITIONS.map(() => 5))
@@ -63,31 +45,31 @@ describe('a thread that dies costs only its tasks, and the batch completes', () 
     expect(failures.length).toBeLessThanOrEqual(how === 'runOutOfMemory' ? 8 : 4)
     const [first] = failures
     expect(first).toMatchObject({ name: 'TaskFailedError', code: 'TASK_FAILED', message: expect.stringMatching(message) })
-    await waitUntil('another thread to open', async () => folder.said().filter(line => line === 'open').length === 3)
+    await waitUntil('another thread to open', async () => world.folder.said().filter(line => line === 'open').length === 3)
     expect((await runAgain(run, PARTITIONS)).failures).toEqual([])
   })
 })
 
 test('groups that had not begun in a thread that died run in another, and nobody hears of it', async () => {
-  folder.setScript({ acts: { 0: { do: 'exit', times: 1 } } })
+  world.folder.setScript({ acts: { 0: { do: 'exit', times: 1 } } })
   const run = await start(threads({ size: 1, concurrency: 1 }))
   const ended = await Promise.allSettled([0, 1, 2].map(partition => run.run(groupOf(partition), { signal: never })))
   expect(ended.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
 })
 
 test('what had ended before its thread died stays done', async () => {
-  folder.setScript({ acts: { 0: { do: 'waitForFile', name: 'go' } } })
+  world.folder.setScript({ acts: { 0: { do: 'waitForFile', name: 'go' } } })
   const run = await start(threads({ size: 1 }))
   const work = Promise.allSettled([0, 1].map(partition => run.run(groupOf(partition), { signal: never })))
-  await waitUntil('the other to be written', async () => folder.count('wrote 1: 5').times === 1)
-  folder.setScript({ acts: { 2: { do: 'exit' } } })
+  await waitUntil('the other to be written', async () => world.folder.count('wrote 1: 5').times === 1)
+  world.folder.setScript({ acts: { 2: { do: 'exit' } } })
   const last = run.run(groupOf(2), { signal: never })
   await expect(last).rejects.toMatchObject({ retryable: true })
   expect((await work).map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
 })
 
 test('a task that takes three threads down is not run again, and those beside it are not blamed', async () => {
-  folder.setScript({ acts: { 5: { do: 'exit', times: 99 } } })
+  world.folder.setScript({ acts: { 5: { do: 'exit', times: 99 } } })
   const run = await start(threads({ size: 1 }))
   const ended = await Promise.allSettled(PARTITIONS.slice(4, 8).map(partition => runAgain(run, [partition])))
   expect(ended.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
@@ -100,28 +82,27 @@ test('a task that takes three threads down is not run again, and those beside it
     ),
     details: { topic: 't', partition: 5, batchId: 1, deaths: 3 },
   })
-  expect(folder.count('act 5').times).toBe(3)
+  expect(world.folder.count('act 5').times).toBe(3)
 })
 
 test('a thread that dies between batches is replaced before anybody asks', async () => {
-  folder.setScript({ acts: { 0: { do: 'uncaught' } } })
+  world.folder.setScript({ acts: { 0: { do: 'uncaught' } } })
   const run = await start(threads({ size: 1 }))
   await expect(run.run(groupOf(0), { signal: never })).rejects.toMatchObject({ retryable: true })
-  await waitUntil('another thread to open', async () => folder.said().filter(line => line === 'open').length === 2)
+  await waitUntil('another thread to open', async () => world.folder.said().filter(line => line === 'open').length === 2)
 })
 
 test('while no thread can be opened again, groups go back with why, and run once one can', async () => {
-  folder.setScript({ acts: { 0: { do: 'exit', times: 1 } } })
+  world.folder.setScript({ acts: { 0: { do: 'exit', times: 1 } } })
   const troubles: unknown[] = []
-  const run = await threads({ size: 1 }).start(job, contextWith({ onTrouble: error => troubles.push(error) }))
-  runs.push(run)
+  const run = await start(threads({ size: 1 }), contextWith({ onTrouble: error => troubles.push(error) }))
   const first = run.run(groupOf(0), { signal: never })
-  folder.setScript({ acts: { 0: { do: 'exit', times: 1 } }, open: 'connection' })
+  world.folder.setScript({ acts: { 0: { do: 'exit', times: 1 } }, open: 'connection' })
   await expect(first).rejects.toMatchObject({ code: 'TASK_FAILED' })
   const away = { name: 'ConnectionError', message: 'The journal is away.', retryable: true }
   await expect(run.run(groupOf(1), { signal: never })).rejects.toMatchObject(away)
   expect(troubles[0]).toMatchObject(away)
-  folder.setScript({})
+  world.folder.setScript({})
   const { results } = await runAgain(run, [1])
   expect(results[0]?.[0]?.rows).toBe(5)
 })

@@ -1,10 +1,13 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ExecutorContext, TaskGroup } from '../../../src/core/executor.ts'
+import { afterEach, beforeEach } from 'vitest'
+import type { ExecutorContext, ExecutorRun, TaskGroup } from '../../../src/core/executor.ts'
 import { doorOf, type JobDoor } from '../../../src/core/job-door.ts'
 import { silentLog } from '../../../src/core/log.ts'
+import type { RunnableJob } from '../../../src/core/runnable-job.ts'
 import type { Task } from '../../../src/core/values.ts'
+import { threads } from '../../../src/executors/threads.ts'
 import type { Script } from './jobs/scripted.ts'
 
 const NO_LOSS = { retention: 'fail', truncation: 'fail', recreated: 'fail', removed: 'fail' } as const
@@ -16,7 +19,7 @@ export function contextWith(parts: Partial<ExecutorContext> = {}): ExecutorConte
 }
 
 /** The folder in which a scripted job notes what it does, in whichever thread. Threads that are made afterwards find it. */
-export function makeFolder(script: Script = {}) {
+function makeFolder(script: Script = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-threads-'))
   process.env.TIDEMARK_TEST_FOLDER = folder
   appendFileSync(join(folder, 'journal'), '')
@@ -59,4 +62,24 @@ export function groupOf(
     attempt: `1-${batchId}-${partition}-${Math.random()}`,
   }
   return { range, isolation: 'read_uncommitted', timeoutMs: 60_000, onDataLoss: NO_LOSS, onRecordError: 'fail', tasks: [task], ...rest }
+}
+
+/** What each test of threads begins with: a folder to note in, the job `scripted`, and runs that are closed with the test. */
+export function threadsWorld() {
+  const world = { folder: {} as ReturnType<typeof makeFolder>, job: {} as RunnableJob, start }
+  const runs: ExecutorRun[] = []
+  beforeEach(async () => {
+    world.folder = makeFolder()
+    world.job = door((await import('./jobs/scripted.ts')).job).runnable()
+  })
+  afterEach(async () => {
+    for (const run of runs.splice(0)) await run.close()
+    world.folder.remove()
+  })
+  async function start(executor = threads({ size: 2 }), context = contextWith(), of = world.job): Promise<ExecutorRun> {
+    const run = await executor.start(of, context)
+    runs.push(run)
+    return run
+  }
+  return world
 }

@@ -1,33 +1,15 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { ExecutorRun } from '../../../src/core/executor.ts'
-import type { RunnableJob } from '../../../src/core/runnable-job.ts'
 import { threads } from '../../../src/executors/threads.ts'
 import { waitUntil } from '../../support/services/wait-until.ts'
 import { makeJob } from './jobs/exports-nothing.ts'
-import { contextWith, door, groupOf, makeFolder, never } from './threads-world.ts'
+import { contextWith, door, groupOf, never, threadsWorld } from './threads-world.ts'
 
-let folder: ReturnType<typeof makeFolder>
-let job: RunnableJob
-const runs: ExecutorRun[] = []
-
-beforeEach(async () => {
-  folder = makeFolder()
-  job = door((await import('./jobs/scripted.ts')).job).runnable()
-})
-
-afterEach(async () => {
-  for (const run of runs.splice(0)) await run.close()
-  folder.remove()
-})
-
-async function start(executor = threads({ size: 2 }), context = contextWith(), of = job): Promise<ExecutorRun> {
-  const run = await executor.start(of, context)
-  runs.push(run)
-  return run
-}
+const world = threadsWorld()
+const { start } = world
 
 const all = (run: ExecutorRun, partitions: readonly number[], signal = never) =>
   Promise.all(partitions.map(partition => run.run(groupOf(partition), { signal })))
@@ -40,7 +22,7 @@ describe('a run in threads', () => {
     const results = await all(run, PARTITIONS)
     expect(results.map(([result]) => [result?.task.index, result?.records, result?.rows])).toEqual(PARTITIONS.map(at => [at, 5, 5]))
     expect(
-      folder
+      world.folder
         .said()
         .filter(line => line.startsWith('wrote'))
         .sort(),
@@ -48,34 +30,37 @@ describe('a run in threads', () => {
   })
 
   test('imports the job and opens its sinks once a thread, works in all of them, and closes sources and sinks once', async () => {
-    folder.setScript({ acts: { 0: { do: 'waitForFile', name: 'go' }, 1: { do: 'waitForFile', name: 'go' } } })
+    world.folder.setScript({ acts: { 0: { do: 'waitForFile', name: 'go' }, 1: { do: 'waitForFile', name: 'go' } } })
     const run = await start(threads({ size: 2, concurrency: 1 }))
     const work = all(run, PARTITIONS)
-    await waitUntil('two tasks in two threads', async () => folder.count('begin 0').times === 1 && folder.count('begin 1').times === 1)
-    writeFileSync(join(folder.path, 'go'), '')
+    await waitUntil(
+      'two tasks in two threads',
+      async () => world.folder.count('begin 0').times === 1 && world.folder.count('begin 1').times === 1,
+    )
+    writeFileSync(join(world.folder.path, 'go'), '')
     await work
     await all(run, PARTITIONS)
     await run.close()
     await run.close()
     const once = ['open', 'close source', 'close sink']
-    expect(once.map(what => folder.count(what))).toEqual(once.map(() => ({ threads: 2, times: 2 })))
-    expect(folder.said().filter(line => line === 'import')).toHaveLength(2)
+    expect(once.map(what => world.folder.count(what))).toEqual(once.map(() => ({ threads: 2, times: 2 })))
+    expect(world.folder.said().filter(line => line === 'import')).toHaveLength(2)
   })
 
   test('works on no more groups at a time than its threads have slots, over all runs of the executor', async () => {
-    folder.setScript({ acts: Object.fromEntries(PARTITIONS.map(at => [at, { do: 'waitForFile', name: `go-${at}` }])) })
+    world.folder.setScript({ acts: Object.fromEntries(PARTITIONS.map(at => [at, { do: 'waitForFile', name: `go-${at}` }])) })
     const executor = threads({ size: 2, concurrency: 2 })
     const [first, second] = [await start(executor), await start(executor)]
     const work = [all(first, PARTITIONS.slice(0, 6)), all(second, PARTITIONS.slice(6))]
-    const begun = () => PARTITIONS.filter(at => folder.count(`begin ${at}`).times > 0)
-    const written = () => PARTITIONS.filter(at => folder.count(`wrote ${at}: 5`).times > 0)
+    const begun = () => PARTITIONS.filter(at => world.folder.count(`begin ${at}`).times > 0)
+    const written = () => PARTITIONS.filter(at => world.folder.count(`wrote ${at}: 5`).times > 0)
     const atWork: number[] = []
     while (written().length < PARTITIONS.length) {
       const isFirst = atWork.length === 0
       await waitUntil('tasks to be at work', async () => begun().length - written().length >= (isFirst ? 4 : 1))
       atWork.push(begun().length - written().length)
       const [next] = begun().filter(at => !written().includes(at))
-      writeFileSync(join(folder.path, `go-${next}`), '')
+      writeFileSync(join(world.folder.path, `go-${next}`), '')
       await waitUntil('it to be written', async () => written().includes(next ?? -1))
     }
     await Promise.all(work)
@@ -88,12 +73,12 @@ describe('a run in threads', () => {
     await all(first, [0])
     await first.close()
     await all(second, [1])
-    expect(folder.said()).toContain('wrote 1: 5')
+    expect(world.folder.said()).toContain('wrote 1: 5')
     await expect(first.run(groupOf(2), { signal: never })).rejects.toThrow(/executor is closed/)
   })
 
   test('tells the log of the driver what tasks and sinks say, once of what all threads say while they open', async () => {
-    folder.setScript({ acts: { 3: { do: 'log' } } })
+    world.folder.setScript({ acts: { 3: { do: 'log' } } })
     const said: unknown[][] = []
     const log = {
       debug: (...call: unknown[]) => said.push(['debug', ...call]),
@@ -112,12 +97,12 @@ describe('a run in threads', () => {
   })
 
   test('tells the progress of a task that goes on', async () => {
-    folder.setScript({ acts: { 0: { do: 'writeAndWaitForFile', name: 'go' } } })
+    world.folder.setScript({ acts: { 0: { do: 'writeAndWaitForFile', name: 'go' } } })
     const run = await start()
     const moved = Promise.withResolvers<void>()
     const work = run.run(groupOf(0), { signal: never, onProgress: moved.resolve })
     await moved.promise
-    writeFileSync(join(folder.path, 'go'), '')
+    writeFileSync(join(world.folder.path, 'go'), '')
     await work
   })
 })
@@ -129,13 +114,13 @@ describe('errors of a task', () => {
     ['dataLoss', { name: 'DataLossError', code: 'DATA_LOSS', lossCause: 'retention', resumeAt: 2 }],
     ['connection', { name: 'ConnectionError', code: 'CONNECTION', retryable: true }],
   ] as const)('keep class, code and fields: %s', async (what, expected) => {
-    folder.setScript({ acts: { 0: { do: 'throw', what } } })
+    world.folder.setScript({ acts: { 0: { do: 'throw', what } } })
     const run = await start()
     await expect(run.run(groupOf(0), { signal: never })).rejects.toMatchObject(expected)
   })
 
   test('name the record that a function of the job failed on', async () => {
-    folder.setScript({ acts: { 2: { do: 'failRecord', offset: 3 } } })
+    world.folder.setScript({ acts: { 2: { do: 'failRecord', offset: 3 } } })
     const run = await start()
     await expect(run.run(groupOf(2), { signal: never })).rejects.toMatchObject({
       name: 'RecordError',
@@ -148,57 +133,57 @@ describe('errors of a task', () => {
 
 describe('an abort', () => {
   test('ends a task that listens, with the very reason, and the others go on', async () => {
-    folder.setScript({ acts: { 0: { do: 'hang' } } })
+    world.folder.setScript({ acts: { 0: { do: 'hang' } } })
     const run = await start(threads({ size: 1, concurrency: 1 }))
     const abort = new AbortController()
     const reason = new RangeError('enough')
     const work = run.run(groupOf(0), { signal: abort.signal })
     const other = run.run(groupOf(1), { signal: never })
-    await waitUntil('the task to begin', async () => folder.count('begin 0').times === 1)
+    await waitUntil('the task to begin', async () => world.folder.count('begin 0').times === 1)
     abort.abort(reason)
     await expect(work).rejects.toBe(reason)
     await other
   })
 
   test('of groups that wait, in their thread or for one, ends them at once', async () => {
-    folder.setScript({ acts: { 0: { do: 'waitForFile', name: 'go' } } })
+    world.folder.setScript({ acts: { 0: { do: 'waitForFile', name: 'go' } } })
     const run = await start(threads({ size: 1, concurrency: 1 }))
     const first = run.run(groupOf(0), { signal: never })
-    await waitUntil('the task to begin', async () => folder.count('begin 0').times === 1)
+    await waitUntil('the task to begin', async () => world.folder.count('begin 0').times === 1)
     const abort = new AbortController()
     const reason = new Error('enough')
     const waiting = PARTITIONS.slice(1).map(at => run.run(groupOf(at), { signal: abort.signal }))
     const ended = Promise.allSettled(waiting)
     abort.abort(reason)
     expect(await ended).toEqual(waiting.map(() => ({ status: 'rejected', reason })))
-    writeFileSync(join(folder.path, 'go'), '')
+    writeFileSync(join(world.folder.path, 'go'), '')
     await first
-    expect(folder.said().filter(line => line.startsWith('begin'))).toEqual(['begin 0'])
+    expect(world.folder.said().filter(line => line.startsWith('begin'))).toEqual(['begin 0'])
     await expect(run.run(groupOf(1), { signal: abort.signal })).rejects.toBe(reason)
   })
 })
 
 describe('a start', () => {
   test('is refused for a job that nobody can find', async () => {
-    await expect(threads().start({ ...job, origin: undefined } as never, contextWith())).rejects.toMatchObject({
+    await expect(threads().start({ ...world.job, origin: undefined } as never, contextWith())).rejects.toMatchObject({
       code: 'JOB',
       message: expect.stringMatching(/nobody can tell which one that is/),
     })
   })
 
   test('fails with what a sink says, of its class, and leaves nothing open', async () => {
-    folder.setScript({ open: 'connection' })
-    await expect(threads({ size: 2 }).start(job, contextWith())).rejects.toMatchObject({
+    world.folder.setScript({ open: 'connection' })
+    await expect(threads({ size: 2 }).start(world.job, contextWith())).rejects.toMatchObject({
       name: 'ConnectionError',
       message: 'The journal is away.',
       details: { port: 1 },
     })
-    expect(folder.count('close sink')).toEqual({ threads: 2, times: 2 })
+    expect(world.folder.count('close sink')).toEqual({ threads: 2, times: 2 })
   })
 
   test('fails where a thread ends while it opens', async () => {
-    folder.setScript({ open: 'exit' })
-    await expect(threads({ size: 1 }).start(job, contextWith())).rejects.toMatchObject({
+    world.folder.setScript({ open: 'exit' })
+    await expect(threads({ size: 1 }).start(world.job, contextWith())).rejects.toMatchObject({
       code: 'TASK_FAILED',
       message: expect.stringMatching(/opening the job ended with exit code 5/),
     })
@@ -206,7 +191,7 @@ describe('a start', () => {
 
   test('ends when the driver does not want it any more', async () => {
     const abort = new AbortController()
-    const starting = threads({ size: 1 }).start(job, contextWith({ signal: abort.signal }))
+    const starting = threads({ size: 1 }).start(world.job, contextWith({ signal: abort.signal }))
     abort.abort(new Error('stopped'))
     await expect(starting).rejects.toThrow('stopped')
   })
@@ -230,8 +215,8 @@ describe('a start', () => {
     const path = join(import.meta.dirname, 'jobs', `changes-${process.pid}.ts`)
     cpSync(join(import.meta.dirname, 'jobs', 'scripted.ts'), path)
     try {
-      folder.setScript({ acts: { 0: { do: 'exit' } } })
-      const { origin, ...rest } = job
+      world.folder.setScript({ acts: { 0: { do: 'exit' } } })
+      const { origin, ...rest } = world.job
       if (origin === undefined) throw new TypeError('The job has no origin.')
       const run = await start(threads({ size: 1 }), contextWith(), { ...rest, origin: { ...origin, module: pathToFileURL(path).href } })
       writeFileSync(path, `${readFileSync(path, 'utf8')}\n// changed\n`)

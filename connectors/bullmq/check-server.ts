@@ -1,5 +1,5 @@
-import { isTidemarkError, UnsupportedError } from '../../../src/core/errors.ts'
-import type { ControlLine } from '../control-line.ts'
+import { isTidemarkError, UnsupportedError } from '../../src/core/errors.ts'
+import type { ControlLine } from './control-line.ts'
 
 /** What BullMQ's scripts need. */
 const LEAST = [6, 2] as const
