@@ -14,6 +14,7 @@ const WITH_KAFKA = [
   'test/connectors/kafka/{sink,also-commit}/**/*.test.ts',
 ]
 
+// What needs real servers has a second attempt, which `scripts/test-counts.ts` judges.
 export default defineConfig({
   test: {
     projects: [
@@ -37,6 +38,7 @@ export default defineConfig({
           globalSetup: ['test/support/services-global-setup.ts'],
           pool: 'forks',
           maxWorkers: 2,
+          retry: 1,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -50,6 +52,7 @@ export default defineConfig({
           globalSetup: ['test/support/kafka-global-setup.ts', 'test/support/services-global-setup.ts'],
           pool: 'forks',
           maxWorkers: 2,
+          retry: 1,
           testTimeout: 120_000,
           hookTimeout: 180_000,
         },

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { relative } from 'node:path'
 import type { Reporter, SerializedError, TestModule } from 'vitest/node'
 import type { TestCounts } from './test-counts.ts'
 
@@ -11,9 +12,12 @@ export const COUNTS_PATH_VARIABLE = 'TIDEMARK_TEST_COUNTS'
  */
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
-    const counts = { passed: 0, failed: errors.length, skipped: 0 }
+    const counts = { passed: 0, failed: errors.length, skipped: 0, secondAttempts: [] as string[] }
     for (const module of modules) {
-      const states = [...module.children.allTests()].map(test => test.result().state)
+      const tests = [...module.children.allTests()]
+      const states = tests.map(test => test.result().state)
+      const file = relative(module.project.config.root, module.moduleId)
+      for (const test of tests) if (test.diagnostic()?.flaky) counts.secondAttempts.push(`${file} > ${test.fullName}`)
       const failed = states.filter(state => state === 'failed').length
       const passed = states.filter(state => state === 'passed').length
       counts.passed += passed

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { COUNTS_PATH_VARIABLE } from './count-reporter.ts'
-import { countsLine, judgeRun, type TestCounts } from './test-counts.ts'
+import { countsLine, judgeRun, secondAttemptLines, type TestCounts } from './test-counts.ts'
 
 const root = join(import.meta.dirname, '..')
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
@@ -31,7 +31,7 @@ const exitCode = await new Promise<number>((resolve, reject) => {
 const counts = judgeRun(readCounts(), exitCode)
 rmSync(folder, { recursive: true, force: true })
 process.exitCode = counts.failed > 0 ? 1 : 0
-process.stdout.write(`${countsLine(counts)}\n`)
+process.stdout.write(`${secondAttemptLines(counts)}${countsLine(counts)}\n`)
 
 function readCounts(): TestCounts | undefined {
   try {

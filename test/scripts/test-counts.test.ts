@@ -3,17 +3,36 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { COUNTS_PATH_VARIABLE } from '../../scripts/count-reporter.ts'
-import { countsLine, judgeRun } from '../../scripts/test-counts.ts'
+import { countsLine, judgeRun, secondAttemptLines } from '../../scripts/test-counts.ts'
 
 describe('the verdict on a run', () => {
   test.each([
-    ['is what was counted', { passed: 3, failed: 0, skipped: 1 }, 0, '3 passed, 0 failed, 1 skipped'],
-    ['keeps the failures that were counted', { passed: 3, failed: 2, skipped: 0 }, 1, '3 passed, 2 failed'],
-    ['is a failure when vitest failed and no test did', { passed: 3, failed: 0, skipped: 0 }, 1, '3 passed, 1 failed'],
-    ['is a failure when no test ran', { passed: 0, failed: 0, skipped: 4 }, 0, '0 passed, 1 failed, 4 skipped'],
+    ['is what was counted', { passed: 3, failed: 0, skipped: 1, secondAttempts: [] }, 0, '3 passed, 0 failed, 1 skipped'],
+    ['keeps the failures that were counted', { passed: 3, failed: 2, skipped: 0, secondAttempts: [] }, 1, '3 passed, 2 failed'],
+    ['is a failure when vitest failed and no test did', { passed: 3, failed: 0, skipped: 0, secondAttempts: [] }, 1, '3 passed, 1 failed'],
+    ['is a failure when no test ran', { passed: 0, failed: 0, skipped: 4, secondAttempts: [] }, 0, '0 passed, 1 failed, 4 skipped'],
     ['is a failure when vitest ended without counts', undefined, 0, '0 passed, 1 failed'],
   ] as const)('%s', (_, counts, exitCode, line) => {
     expect(countsLine(judgeRun(counts, exitCode))).toBe(line)
+  })
+})
+
+describe('tests that passed at their second attempt', () => {
+  const run = (...secondAttempts: string[]) => judgeRun({ passed: 9, failed: 0, skipped: 0, secondAttempts }, 0)
+
+  test('are named, and three of them are forgiven', () => {
+    const counts = run('test/a.test.ts > a', 'test/b.test.ts > b', 'test/c.test.ts > c')
+    expect(countsLine(counts)).toBe('9 passed, 0 failed')
+    expect(secondAttemptLines(counts)).toContain('  test/b.test.ts > b\n')
+    expect(secondAttemptLines(run())).toBe('')
+  })
+
+  test('have all failed where they are more', () => {
+    expect(countsLine(run('a', 'b', 'c', 'd'))).toBe('5 passed, 4 failed')
+  })
+
+  test('have failed where processes are killed', () => {
+    expect(countsLine(run('test/crash/matrix/matrix.test.ts > a', 'b'))).toBe('8 passed, 1 failed')
   })
 })
 
@@ -27,13 +46,14 @@ describe('counting a real run of vitest', () => {
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  test('a failed test, a broken import, a failed hook and a skipped test are each counted', () => {
+  test('a failed test, a broken import, a failed hook, a skipped test and one that passed late are each counted', () => {
     const file = (name: string, body: string) => writeFileSync(join(folder, name), `import { beforeAll, test } from 'vitest'\n${body}`)
     file('passes.test.js', "test('a', () => {}); test('b', () => {}); test.skip('c', () => {})")
     file('fails.test.js', "test('a', () => { throw new Error('a') })")
     file('imports.test.js', "import './nowhere.js'")
     file('hook.test.js', "beforeAll(() => { throw new Error('hook') }); test('a', () => {})")
-    writeFileSync(join(folder, 'vitest.config.js'), "export default { test: { include: ['*.test.js'] } }")
+    file('flaky.test.js', "let tries = 0; test('late', () => { if (tries++ === 0) throw new Error('first') })")
+    writeFileSync(join(folder, 'vitest.config.js'), "export default { test: { include: ['*.test.js'], retry: 1 } }")
     const counts = join(folder, 'counts.json')
     const vitest = join(repository, 'node_modules', 'vitest', 'vitest.mjs')
     const reporter = join(repository, 'scripts', 'count-reporter.ts')
@@ -42,6 +62,6 @@ describe('counting a real run of vitest', () => {
       env: { ...process.env, [COUNTS_PATH_VARIABLE]: counts },
     })
     expect(status).toBe(1)
-    expect(JSON.parse(readFileSync(counts, 'utf8'))).toEqual({ passed: 2, failed: 3, skipped: 2 })
+    expect(JSON.parse(readFileSync(counts, 'utf8'))).toEqual({ passed: 3, failed: 3, skipped: 2, secondAttempts: ['flaky.test.js > late'] })
   })
 })
