@@ -1,13 +1,12 @@
 import { checkApplied, checkTask } from '../../../src/core/fence-rules.ts'
 import type { Task } from '../../../src/core/values.ts'
-import { backOff } from '../cluster/back-off.ts'
 import { appliedRecord } from './ledger/ledger-records.ts'
 import { idTakenOver, type Output } from './output.ts'
 import { isTakenOver } from './producer/producer-errors.ts'
 import type { TransactionalProducer } from './producer/transactional-producer.ts'
 
-/** How often to look for the marker of the other's commit, which is written behind its answer. */
-const MARKER_LOOKS = 20
+/** How long to look for the marker of another's commit, which is written behind its answer, ms. An attempt that died just before it commits has none. */
+const MARKER_WITHIN_MS = 2_000
 
 /** Draws the task's rows and sends them; they are in when the transaction is committed. */
 export type SendRows = (producer: TransactionalProducer) => Promise<void>
@@ -60,9 +59,13 @@ export async function writeTask(output: Output, task: Task, sendRows: SendRows, 
   }
 }
 
-/** Whether the task is in already, as far as this process knows. It is never wrong about a task that is. */
+/**
+ * Whether the task is in already, as far as this process knows; one that it says is in is in. An attempt that is about to commit, or has just done so, is
+ * waited for a while: a range would be fetched for nothing, and one that comes again with other bounds would be told later.
+ */
 export async function isApplied(output: Output, task: Task, signal: AbortSignal): Promise<boolean> {
   await output.ledger.see(task, signal)
+  await output.ledger.awaitMarker(view => view.applied(task) === undefined && view.isUnderWay(task), MARKER_WITHIN_MS, signal)
   const range = output.ledger.view.applied(task)
   return range !== undefined && checkApplied(output.options.destination, range, task) === 'applied'
 }
@@ -91,12 +94,9 @@ async function isStillOurs(output: Output, task: Task, producer: TransactionalPr
  * `FencedError`. By an older attempt of this driver, late, or by the broker's timeout: nothing is in, and the task is to be run again.
  */
 async function settle(output: Output, task: Task, cause: unknown, signal: AbortSignal): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    await output.ledger.refresh(signal)
-    if (decide(output, task) === 'applied') return
-    if (tries === MARKER_LOOKS || !output.ledger.view.isUnderWay(task)) break
-    await backOff(Math.min(tries, 3), signal)
-  }
+  await output.ledger.refresh(signal)
+  await output.ledger.awaitMarker(view => view.isUnderWay(task), MARKER_WITHIN_MS, signal)
+  if (decide(output, task) === 'applied') return
   throw idTakenOver(output.transactionalId(task.index), cause)
 }
 

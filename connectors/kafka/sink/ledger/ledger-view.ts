@@ -28,10 +28,17 @@ export class LedgerView {
     return this.#tasks.get(batchId)?.get(index)
   }
 
-  /** Whether a transaction that has not ended has the task's row: it may be committed already, and its marker on the way. */
-  isUnderWay({ batchId, index }: AppliedTask): boolean {
-    const open = [...this.#open.values()].flat()
-    return open.some(record => record.kind === 'task' && record.batchId === batchId && record.index === index)
+  /**
+   * Whether a transaction that has not ended has the row of a task, or of any task of a batch: it may be committed already, and its marker on the way.
+   */
+  isUnderWay({ batchId, index }: Pick<AppliedTask, 'batchId'> & Partial<AppliedTask>): boolean {
+    for (const records of this.#open.values()) {
+      for (const record of records) {
+        if (record.kind !== 'task' || record.range === undefined) continue
+        if (record.batchId === batchId && (index === undefined || record.index === index)) return true
+      }
+    }
+    return false
   }
 
   count(batchId: number): number {

@@ -1,6 +1,7 @@
 import { isDataLoss } from '../../../../src/core/errors.ts'
 import type { Task } from '../../../../src/core/values.ts'
 import { untilAborted } from '../../../../src/util/until-aborted.ts'
+import { backOff } from '../../cluster/back-off.ts'
 import { listOffsets } from '../../cluster/list-offsets.ts'
 import { LIST_OFFSETS_AT } from '../../protocol/list-offsets.ts'
 import { scanBatches } from '../../record-batch/scan-batches.ts'
@@ -16,6 +17,9 @@ export const LEDGER_PARTITION = 0
 type TaskOfBatch = Pick<Task, 'epoch' | 'batchId'>
 
 const FETCH_BYTES = 4 * 1_048_576
+/** A marker is mostly there at the next look: so many looks come without a wait, and none is long. */
+const LOOKS_AT_ONCE = 3
+const MOST_TRIES = 3
 /** How often a log that was cut or made anew while it was read is begun again. */
 const MAX_RESTARTS = 3
 
@@ -82,6 +86,20 @@ export class Ledger {
       })
     }
     await untilAborted(this.#seenBatch.done, signal)
+  }
+
+  /**
+   * Reads on while `isAwaited` finds something in a transaction that has not ended, for `withinMs` at most; says whether it has ended. A commit is answered
+   * before its markers are in the logs: who looks right behind it finds what is committed still open.
+   */
+  async awaitMarker(isAwaited: (view: LedgerView) => boolean, withinMs: number, signal: AbortSignal): Promise<boolean> {
+    const giveUpAt = performance.now() + withinMs
+    for (let looks = 0; isAwaited(this.#view); looks++) {
+      if (performance.now() > giveUpAt) return false
+      if (looks >= LOOKS_AT_ONCE) await backOff(Math.min(looks - LOOKS_AT_ONCE, MOST_TRIES), signal)
+      await this.refresh(signal)
+    }
+    return true
   }
 
   /** Says that the batch's fence was read here: its driver is this process. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { kafkaSource } from '../../../../connectors/kafka/index.ts'
 import { API, faultySockets } from './faulty-socket.ts'
-import { heldOrders, once, orders, readCommitted, running, SinkWorld, undrawn } from './sink-world.ts'
+import { committing, heldOrders, once, orders, readCommitted, running, SinkWorld, undrawn } from './sink-world.ts'
 
 const FENCED = { code: 'FENCED' }
 
@@ -28,6 +28,28 @@ describe('a task', () => {
     const conflict = { name: 'LedgerConflictError', message: expect.stringContaining('[100, 200); it came again as orders/0 [100, 150)') }
     await expect(sink.write(other, undrawn(), running)).rejects.toMatchObject(conflict)
     await expect((await world.sink()).applied?.(other)).rejects.toMatchObject(conflict)
+  })
+
+  test('that another attempt is about to commit is waited for, and then not read again', async () => {
+    const world = await SinkWorld.open()
+    const { asking, looked, commit, writing } = await committing(world)
+    const applied = asking.applied?.(world.task())
+    await looked
+    commit()
+    expect(await applied).toBe(true)
+    await writing
+    expect(await world.seen()).toEqual(once(1))
+  })
+
+  test('that another attempt never comes to commit is run again after a while', async () => {
+    const world = await SinkWorld.open()
+    const { asking, commit, writing } = await committing(world)
+    expect(await asking.applied?.(world.task())).toBe(false)
+    await asking.write(world.task(), orders(1), running)
+    commit()
+    // Its rows are in, by the other attempt.
+    await writing
+    expect(await world.seen()).toEqual(once(1))
   })
 
   test('without rows has its ledger row all the same', async () => {

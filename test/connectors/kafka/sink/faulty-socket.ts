@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import type { ISocketFactory } from 'kafkajs'
 
 /** Kafka's numbers of the requests that tests wait for. */
-export const API = { produce: 0, initProducerId: 22, addPartitions: 24, endTxn: 26 } as const
+export const API = { produce: 0, listOffsets: 2, initProducerId: 22, addPartitions: 24, endTxn: 26 } as const
 
 /** What happens with a request that `match` finds: before it is sent, or with its answer. */
 export type SocketFault = {

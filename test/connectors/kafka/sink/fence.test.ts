@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createTopic, uniqueName } from '../../../support/kafka.ts'
 import { API, faultySockets } from './faulty-socket.ts'
-import { once, orders, running, SinkWorld, undrawn } from './sink-world.ts'
+import { committing, once, orders, running, SinkWorld, undrawn } from './sink-world.ts'
 
 /** A world whose driver has written batches 1 to `last`, each of one task. */
 async function writtenUpTo(last: number) {
@@ -84,6 +84,19 @@ describe('the fence refuses', () => {
     const other = await world.sink({ ledgerTopic: uniqueName('ledger') })
     const mark = world.mark(2, 2, { lastComplete: 2, lastWritten: { batchId: 2, tasks: 1 } })
     await expect(other.fence?.(mark)).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('batches up to 2') })
+  })
+})
+
+describe('a new driver', () => {
+  test('counts the tasks of the last batch when none of them is open: a commit is answered before its marker is in the log', async () => {
+    const world = await SinkWorld.open()
+    const { asking, looked, commit, writing } = await committing(world)
+    const fenced = asking.fence?.(world.mark(2, 1, { lastComplete: 1, lastWritten: { batchId: 1, tasks: 1 } }))
+    await looked
+    commit()
+    await fenced
+    await writing
+    expect(await world.seen()).toEqual(once(1))
   })
 })
 

@@ -7,6 +7,7 @@ import type { KafkaAddress } from '../../../support/cluster/kafka-cluster.ts'
 import { createTopic, kafkaCluster, uniqueName } from '../../../support/kafka.ts'
 import { type OracleRecord, readAll, recordCrc } from '../../../support/oracle.ts'
 import { waitUntil } from '../../../support/services/wait-until.ts'
+import { API, faultySockets } from './faulty-socket.ts'
 
 const NEVER = new AbortController().signal
 
@@ -75,7 +76,8 @@ export class SinkWorld {
   }
 
   /** What the Java consumer reads under read_committed: the oracle, and a second or two of a JVM's start. */
-  byJava(): Promise<OracleRecord[]> {
+  async byJava(): Promise<OracleRecord[]> {
+    await markersAreIn(this.kafka, this.topic)
     return readAll(this.kafka, this.topic, 'read_committed')
   }
 
@@ -93,13 +95,18 @@ export class SinkWorld {
 
 const MARKER_WITHIN_MS = 2_000
 
+/** A commit is answered before its marker is in the log. What some tests leave open on purpose is waited for in vain. */
+async function markersAreIn(kafka: KafkaAddress, topic: string): Promise<void> {
+  await using committed = kafkaSource({ kafka: { brokers: kafka.brokers }, topics: [topic] })
+  await using all = kafkaSource({ kafka: { brokers: kafka.brokers }, topics: [topic], isolation: 'read_uncommitted' })
+  const isSettled = async () => JSON.stringify(await committed.latestOffsets()) === JSON.stringify(await all.latestOffsets())
+  await waitUntil('no transaction is open', isSettled, { timeoutMs: MARKER_WITHIN_MS }).catch(() => {})
+}
+
 /** What a topic holds under read_committed, as our own source reads it, partition after partition. */
 export async function readCommitted(kafka: KafkaAddress, topic: string): Promise<KafkaRecord[]> {
+  await markersAreIn(kafka, topic)
   await using source = kafkaSource({ kafka: { brokers: kafka.brokers }, topics: [topic] })
-  // A commit is answered before its marker is in the log. What some tests leave open on purpose is waited for in vain.
-  await using all = kafkaSource({ kafka: { brokers: kafka.brokers }, topics: [topic], isolation: 'read_uncommitted' })
-  const isSettled = async () => JSON.stringify(await source.latestOffsets()) === JSON.stringify(await all.latestOffsets())
-  await waitUntil('no transaction is open', isSettled, { timeoutMs: MARKER_WITHIN_MS }).catch(() => {})
   const ranges = (await source.latestOffsets()).map(({ partition, offset }) => ({ topic, partition, fromOffset: 0, untilOffset: offset }))
   const arrays = await Promise.all(ranges.map(range => Array.fromAsync(source.read(range))))
   return arrays.flat(2)
@@ -147,6 +154,37 @@ export function heldOrders(...ids: number[]) {
     await go.promise
   }
   return { rows: rows(), reached: reached.promise, go: () => go.resolve() }
+}
+
+/**
+ * Task 0 of batch 1 by an executor that waits in front of its commit, until `commit` is called; and another sink, `asking`, which has `looked` at the
+ * ledger when it has seen that transaction open.
+ */
+export async function committing(world: SinkWorld) {
+  const driver = await world.sink()
+  await driver.fence?.(world.mark(1, 1))
+  const [reached, released, looked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const held = faultySockets({
+    match: api => api === API.endTxn,
+    fault: () => {
+      reached.resolve()
+      return released.promise
+    },
+  })
+  const writer = await world.sink({ kafka: { brokers: world.kafka.brokers, socketFactory: held.socketFactory } })
+  const writing = writer.write(world.task(), orders(1), running)
+  await reached.promise
+  let looks = 0
+  // A first look asks where the log ends and where it begins; the next is another.
+  const watched = faultySockets({
+    match: api => {
+      if (api === API.listOffsets && ++looks === 3) looked.resolve()
+      return false
+    },
+    fault: 'lose-answer',
+  })
+  const asking = await world.sink({ kafka: { brokers: world.kafka.brokers, socketFactory: watched.socketFactory } })
+  return { asking, looked: looked.promise, writing, commit: () => released.resolve() }
 }
 
 /** Rows that nobody may ask for: of a task that is in already. */
