@@ -1,4 +1,4 @@
-import type { RunSummary } from '../driver/driver.ts'
+import type { RunSummary } from '../driver/run-summary.ts'
 import type { Run, StartOptions } from '../streams/stream.ts'
 import type { LoadedJob } from './load-job.ts'
 import { Progress } from './progress.ts'

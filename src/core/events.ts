@@ -25,6 +25,8 @@ export type BatchInfo = {
   readonly numBytes?: number
   /** Records left out because a function failed on them, once an output; known when the batch is completed. */
   readonly numSkipped?: number
+  /** Records read and left out because their timestamps were not asked for; known when the batch is completed. */
+  readonly numOutsideTime?: number
   /** Records behind the latest offsets when the batch was planned, after this batch. */
   readonly lag?: number
   readonly outputOperations: readonly OutputOperationInfo[]
@@ -50,6 +52,8 @@ export type TaskInfo = {
   readonly records?: number
   readonly rows?: number
   readonly bytes?: number
+  /** Records that were read and left out because their timestamps were not asked for. */
+  readonly outsideTime?: number
   /** Records that were left out because a function failed on them. */
   readonly skipped?: SkippedRecords
   /** Records that were gone. */

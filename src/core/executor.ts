@@ -2,6 +2,7 @@ import type { DataLossCause, DataLossPolicy, TidemarkError } from './errors.ts'
 import type { Log } from './log.ts'
 import type { RunnableJob } from './runnable-job.ts'
 import type { Isolation } from './source.ts'
+import type { TimeWindow } from './time-window.ts'
 import type { OffsetRange, Task } from './values.ts'
 
 /** The tasks of one range: they share one read. Plain data, like the tasks. */
@@ -13,6 +14,8 @@ export type TaskGroup = {
   readonly onDataLoss: DataLossPolicy
   /** What to do about a record that a per-row function of the job fails on. */
   readonly onRecordError: RecordErrorPolicy
+  /** Records whose timestamps are outside are left out before the job's stages see them. @default all count */
+  readonly timestamps?: TimeWindow
   /** What the range is expected to weigh, for sharing the work; undefined before anything was weighed. */
   readonly estimatedBytes?: number
   readonly tasks: readonly Task[]
@@ -47,6 +50,8 @@ export type TaskResult = {
   readonly rows: number
   /** Bytes fetched for the range, as they came over the wire. */
   readonly bytes: number
+  /** Records that were read and left out because their timestamps were not asked for. */
+  readonly outsideTime?: number
   readonly skipped?: SkippedRecords
   readonly losses?: readonly TaskLoss[]
   readonly startTime: number

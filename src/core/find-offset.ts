@@ -2,11 +2,13 @@ import { applyStages, type RecordOffsets } from './apply-stages.ts'
 import { isTidemarkError, RecordError } from './errors.ts'
 import type { RangeContext, RunnableOutput } from './runnable-job.ts'
 import type { ReadOptions } from './source.ts'
+import { keepWithin, type TimeWindow } from './time-window.ts'
 import type { OffsetRange } from './values.ts'
 
 export type FailedRead = {
   readonly outputs: Iterable<RunnableOutput>
   readonly range: OffsetRange
+  readonly timestamps?: TimeWindow
   readonly context: RangeContext
   readonly options: ReadOptions
   /** Whether records that a function failed on were left out. */
@@ -38,7 +40,8 @@ export async function withOffset(error: unknown, read: FailedRead): Promise<unkn
 async function findOffset(output: RunnableOutput, place: number, read: FailedRead): Promise<number | undefined> {
   const { source, stages } = output
   const offsets: RecordOffsets = new WeakMap()
-  const records = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => read.onProgress?.() })
+  const all = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => read.onProgress?.() })
+  const records = read.timestamps === undefined ? all : keepWithin(all, read.timestamps, source, () => {})
   const rows = applyStages(records, stages, read.context, { offsets, willFork: true, ...(read.maySkip && { onSkip: () => {} }) })
   let passed = 0
   for await (const array of rows) {

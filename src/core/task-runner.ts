@@ -8,6 +8,7 @@ import type { Log } from './log.ts'
 import type { RangeContext, RunnableJob, RunnableOutput } from './runnable-job.ts'
 import { shareRows } from './share-rows.ts'
 import { TaskLife } from './task-life.ts'
+import { keepWithin } from './time-window.ts'
 import { showRange, type Task } from './values.ts'
 
 export type RunnerContext = {
@@ -71,7 +72,7 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     })
   }
 
-  const read = { records: 0, bytes: 0, isDrained: false }
+  const read = { records: 0, bytes: 0, outsideTime: 0, isDrained: false }
   const losses: TaskLoss[] = []
   const source = branches[0]?.output.source
   if (source === undefined) life.end()
@@ -94,7 +95,12 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
     const reading = source.read(group.range, { ...options, signal })[Symbol.asyncIterator]()
     const maySkip = group.onRecordError === 'skip'
     try {
-      const rows = countInto({ [Symbol.asyncIterator]: () => reading }, read)
+      const records = countInto({ [Symbol.asyncIterator]: () => reading }, read)
+      const { timestamps } = group
+      const onOutside = (count: number) => {
+        read.outsideTime += count
+      }
+      const rows = timestamps === undefined ? records : keepWithin(records, timestamps, source, onOutside)
       await runBranches(rows, branches, 0, {
         life,
         log: context.log,
@@ -104,7 +110,9 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
       })
       if (read.isDrained) life.end()
     } catch (error) {
-      const failed = { outputs: branches.map(({ output }) => output), range: group.range, context: rangeContext(branches[0] as Branch) }
+      const { range, timestamps } = group
+      const outputs = branches.map(({ output }) => output)
+      const failed = { outputs, range, context: rangeContext(branches[0] as Branch), ...(timestamps && { timestamps }) }
       life.fail(error)
       reading.return?.().catch(() => {})
       throw await withOffset(error, {
@@ -131,6 +139,7 @@ async function runInTime(job: RunnableJob, group: TaskGroup, context: RunnerCont
       records: read.records,
       bytes: read.bytes,
       rows,
+      ...(read.outsideTime > 0 && { outsideTime: read.outsideTime }),
       ...(skipped > 0 && { skipped: { count: skipped, samples } }),
       ...(losses.length > 0 && { losses }),
       startTime,

@@ -42,7 +42,7 @@ export type WireResult<Gathered = Uint8Array> = readonly [
   bytes: number,
   startTime: number,
   endTime: number,
-  more?: Pick<TaskResult, 'skipped' | 'losses'> & { readonly gathered?: Gathered },
+  more?: Pick<TaskResult, 'skipped' | 'losses' | 'outsideTime'> & { readonly gathered?: Gathered },
 ]
 
 /**
@@ -105,16 +105,19 @@ function checkWireVersion(version: unknown): void {
 
 /** Results without their tasks, and gathered rows as bytes. */
 export function resultsToWire(results: readonly TaskResult[]): WireResult[] {
-  return results.map(({ task, alreadyApplied, records, rows, bytes, startTime, endTime, skipped, losses, gathered }): WireResult => {
-    const numbers = [alreadyApplied ? 1 : 0, records, rows, bytes, startTime, endTime] as const
-    if (skipped === undefined && losses === undefined && gathered === undefined) return numbers
-    const more = {
-      ...(skipped !== undefined && { skipped }),
-      ...(losses !== undefined && { losses }),
-      ...(gathered !== undefined && { gathered: rowsToWire(gathered, task.output) }),
-    }
-    return [...numbers, more]
-  })
+  return results.map(
+    ({ task, alreadyApplied, records, rows, bytes, startTime, endTime, skipped, losses, outsideTime, gathered }): WireResult => {
+      const numbers = [alreadyApplied ? 1 : 0, records, rows, bytes, startTime, endTime] as const
+      if (skipped === undefined && losses === undefined && outsideTime === undefined && gathered === undefined) return numbers
+      const more = {
+        ...(skipped !== undefined && { skipped }),
+        ...(losses !== undefined && { losses }),
+        ...(outsideTime !== undefined && { outsideTime }),
+        ...(gathered !== undefined && { gathered: rowsToWire(gathered, task.output) }),
+      }
+      return [...numbers, more]
+    },
+  )
 }
 
 /** The results of a group's tasks, which come in their order. */
@@ -137,6 +140,7 @@ function isSameKind(a: WireKind, b: WireKind): boolean {
     a.onDataLoss === b.onDataLoss &&
     a.isolation === b.isolation &&
     a.timeoutMs === b.timeoutMs &&
+    a.timestamps === b.timestamps &&
     a.onRecordError === b.onRecordError &&
     a.outputs.length === b.outputs.length &&
     a.outputs.every((output, at) => output === b.outputs[at])

@@ -1,5 +1,6 @@
 import { ConfigError } from '../core/errors.ts'
 import type { Isolation } from '../core/source.ts'
+import type { TimeWindow } from '../core/time-window.ts'
 import type { Batch, Json } from '../core/values.ts'
 import type { SavedWeights } from './offset-weights.ts'
 
@@ -12,6 +13,8 @@ export type BatchFacts = SavedWeights & {
   readonly tasks?: { readonly [output: string]: number }
   /** By topic, for sources that differ; one for all otherwise. */
   readonly isolation: Isolation | { readonly [topic: string]: Isolation }
+  /** A backfill that goes by exact time: records outside are left out. Absent where all count. */
+  readonly timestamps?: TimeWindow
   /** The job's hash when the batch was begun. */
   readonly job: string
 }

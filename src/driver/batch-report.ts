@@ -59,8 +59,13 @@ export class BatchReport {
       numRecords += result.records
       numBytes += result.bytes
     }
+    const numOutsideTime = Array.from(read.values()).reduce((sum, { outsideTime = 0 }) => sum + outsideTime, 0)
     const numSkipped = results.reduce((sum, { skipped }) => sum + (skipped?.count ?? 0), 0)
-    this.#info = { ...this.#ended(), numRecords, numBytes, ...(numSkipped > 0 && { numSkipped }) }
+    this.#info = {
+      ...{ ...this.#ended(), numRecords, numBytes },
+      ...(numOutsideTime > 0 && { numOutsideTime }),
+      ...(numSkipped > 0 && { numSkipped }),
+    }
     this.#bus.emit({ type: 'batchCompleted', batch: this.#info })
     return this.#info
   }

@@ -96,6 +96,7 @@ export class BatchRunner {
         taskTimeoutMs: this.#job.options.taskTimeoutMs,
         onDataLoss: this.#job.options.onDataLoss,
         onRecordError: this.#job.options.onRecordError,
+        timestamps: facts.timestamps,
         signal: this.#signal,
         onTaskEnd: task => this.#bus.emit({ type: 'taskEnded', task }),
       })

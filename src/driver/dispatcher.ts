@@ -3,6 +3,7 @@ import type { TaskInfo } from '../core/events.ts'
 import type { ExecutorRun, RecordErrorPolicy, TaskGroup, TaskResult } from '../core/executor.ts'
 import type { RunnableJob } from '../core/runnable-job.ts'
 import type { Isolation } from '../core/source.ts'
+import type { TimeWindow } from '../core/time-window.ts'
 import { type Batch, type OffsetRange, partitionKey, showRange, type Task } from '../core/values.ts'
 import type { World } from './driver-job.ts'
 import { retrying } from './retry.ts'
@@ -21,6 +22,7 @@ export type DispatchRequest = {
   readonly taskTimeoutMs: number
   readonly onDataLoss: DataLossPolicy
   readonly onRecordError: RecordErrorPolicy
+  readonly timestamps?: TimeWindow | undefined
   readonly signal: AbortSignal
   readonly onTaskEnd: (task: TaskInfo) => void
   /** Told of each failure that is tried again. */
@@ -89,6 +91,7 @@ async function runGroup(
       timeoutMs: request.taskTimeoutMs,
       onDataLoss: request.onDataLoss,
       onRecordError: request.onRecordError,
+      ...(request.timestamps !== undefined && { timestamps: request.timestamps }),
       tasks,
     }
     const startTime = world.clock.now()

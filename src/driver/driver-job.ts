@@ -21,6 +21,8 @@ export type Limits = {
   readonly maxRatePerPartition?: number | ((partition: TopicPartition) => number) | undefined
   readonly minRatePerPartition?: number | ((partition: TopicPartition) => number) | undefined
   readonly initialRate?: number | undefined
+  /** Records a second over the whole job, of a backfill that others read beside. */
+  readonly maxRate?: number | undefined
   readonly minTasks?: number | undefined
   readonly maxRecordsPerTask?: number | undefined
 }

@@ -2,7 +2,8 @@ import { isTidemarkError, type TidemarkError } from '../core/errors.ts'
 import type { ExecutorRun } from '../core/executor.ts'
 import type { Lease } from '../core/offset-store.ts'
 import { release, resourcesOf, retain } from '../core/shared-resources.ts'
-import type { Batch, OffsetRange } from '../core/values.ts'
+import type { TimeWindow } from '../core/time-window.ts'
+import type { Batch, OffsetRange, PartitionOffset } from '../core/values.ts'
 import { type BatchFacts, readFacts } from './batch-facts.ts'
 import { type BatchRun, BatchRunner, checkReplay, checkTopics } from './batch-runner.ts'
 import { checkGuarantee, weakestGuarantee } from './check-guarantee.ts'
@@ -22,6 +23,7 @@ import { readRecentBatches } from './recent-batches.ts'
 import { RecordWaiter } from './record-waiter.ts'
 import { rememberTopics } from './remember-topics.ts'
 import { retrying } from './retry.ts'
+import { type RunSummary, RunTotals } from './run-summary.ts'
 import { Scheduler } from './scheduler.ts'
 import { Stopped } from './stopped.ts'
 
@@ -33,6 +35,14 @@ const SLOW_LOOK_MS = 5_000
 const MIRROR_GRACE_MS = 2_000
 const SLOW_LOOK = `the sources have not said for ${SLOW_LOOK_MS} ms how far they reach: a broker may be away, or a partition without a leader`
 
+/** What a backfill settles under its lease, before anything is read. */
+export type BackfillScope = {
+  /** Where each of its partitions ends; it reads no others. */
+  readonly ends: readonly PartitionOffset[]
+  /** Records whose timestamps count. @default all */
+  readonly timestamps?: TimeWindow
+}
+
 export type DriveOptions = {
   /** Where the run ends by itself. @default it goes on until it is stopped */
   readonly until?: Until
@@ -42,6 +52,8 @@ export type DriveOptions = {
   readonly finish?: boolean
   /** Runs exactly these batches, of this stream or another, as batches 1, 2, … of this stream, and ends: a replay. */
   readonly batches?: readonly Batch[]
+  /** Settles what a backfill reads, and has it in the store, where its partitions begin, too. */
+  readonly backfill?: (lease: Lease, signal: AbortSignal) => Promise<BackfillScope>
   /** Outputs whose fence is set to what the store says, whatever it was: a person has looked. */
   readonly adopt?: readonly string[]
 }
@@ -51,9 +63,6 @@ const NOT_WAITED: BatchRun = { isReplay: false, waitedMs: 0, lag: undefined }
 
 /** The owners of all runs of this process, to tell a rival from another job of the same name beside it. */
 const OWNERS_HERE = new Set<string>()
-
-/** What a run did. */
-export type RunSummary = { readonly reason: 'done' | 'stopped'; readonly batches: number; readonly records: number }
 
 /** Drives one run of a stream: takes the lease, replays what was begun, and then plans, runs and commits batch after batch. */
 export class Driver {
@@ -80,8 +89,8 @@ export class Driver {
   #executor: ExecutorRun | undefined
   #lastBatchId = 0
   #rate: number | undefined
-  #batches = 0
-  #records = 0
+  #timestamps: TimeWindow | undefined
+  readonly #totals: RunTotals
 
   constructor(job: DriverJob, options: DriveOptions) {
     const { world, sources } = job
@@ -92,8 +101,10 @@ export class Driver {
     this.#health = new Health(this.#bus)
     this.#planner = new Planner(sources, limits, batchIntervalMs, world)
     this.#waiter = new RecordWaiter(this.#planner, world, batchIntervalMs)
-    // A replay is beside the stream: Kafka's tools would see the live group go back.
-    this.#mirrors = new GroupMirrors(this.#planner, options.batches === undefined ? sources : [], job.log)
+    // A replay and a backfill are beside the stream: Kafka's tools would see the live group go back.
+    const isBeside = options.batches !== undefined || options.backfill !== undefined
+    this.#mirrors = new GroupMirrors(this.#planner, isBeside ? [] : sources, job.log)
+    this.#totals = new RunTotals(world.clock)
     this.#estimator = backpressure === 'off' ? undefined : new PidRateEstimator({ batchIntervalMs, ...backpressure.pid })
     this.started = this.#ready.promise
     this.done = this.#run()
@@ -165,7 +176,7 @@ export class Driver {
     }
     this.#bus.emit({ type: 'streamStopped', reason: this.#aborting.signal.aborted ? 'aborted' : reason })
     this.#ready.resolve()
-    return { reason, batches: this.#batches, records: this.#records }
+    return this.#totals.summary(reason)
   }
 
   async #acquire(): Promise<Lease> {
@@ -184,6 +195,10 @@ export class Driver {
   async #live(lease: Lease): Promise<void> {
     const { stream, store, sources, options, outputs, executor, log, world } = this.#job
     const signal = this.#aborting.signal
+    this.#totals.start()
+    const backfill = await this.#options.backfill?.(lease, signal)
+    if (backfill !== undefined) this.#planner.scopeTo(backfill.ends)
+    this.#timestamps = backfill?.timestamps
     const state = await store.read(stream, { signal })
     const positions = new Positions(this.#job, lease, this.#planner, this.#bus, signal, moved => this.#mirrors.send(moved))
     positions.load(state.offsets)
@@ -303,6 +318,7 @@ export class Driver {
       tasks: this.#planner.countTasks(ranges, names, outputs),
       isolation,
       job: hash,
+      ...(this.#timestamps !== undefined && { timestamps: this.#timestamps }),
       ...this.#planner.weights.save(),
     }
     return { id: this.#lastBatchId + 1, batchTime, epoch: lease.epoch, ranges, facts }
@@ -313,8 +329,7 @@ export class Driver {
     positions.advance(batch)
     if (losses.length > 0) await this.#outlast(() => positions.passTaskLosses(losses), this.#aborting.signal)
     this.#lastBatchId = batch.id
-    this.#batches += 1
-    this.#records += info.numRecords ?? 0
+    this.#totals.add(info)
     this.#planner.weights.learn(read)
     this.#health.good()
     const { processingDelay: processingDelayMs = 0, schedulingDelay: schedulingDelayMs = 0, numRecords: records = 0 } = info

@@ -10,6 +10,7 @@ import { planBatch } from './plan-batch.ts'
 import { PACED_BATCH_MS, RatePacer } from './rate-pacer.ts'
 import { ByteShares } from './share-bytes.ts'
 import { splitRanges } from './split-ranges.ts'
+import { TotalRate } from './total-rate.ts'
 
 /** What the planner has seen of one partition. */
 type Seen = { readonly latest: PartitionOffset; readonly source: JobSource }
@@ -34,11 +35,14 @@ export class Planner {
   #bounds: Map<string, number> | undefined
   /** Exact bounds may lie beyond what is there: they are waited for. */
   #hasExactBounds = false
+  /** The partitions that this run is about, where it is about some only. */
+  #scope: ReadonlySet<string> | undefined
   #lastBatchAt: number
   /** What offsets weigh, for `maxBytesPerBatch`. */
   readonly weights = new OffsetWeights()
   readonly #byteShares = new ByteShares()
   readonly #pacer: RatePacer | undefined
+  readonly #totalRate: TotalRate | undefined
 
   constructor(sources: readonly JobSource[], limits: Limits, batchIntervalMs: number, world: World) {
     this.#sources = sources
@@ -48,6 +52,7 @@ export class Planner {
     this.#lossFinder = new LossFinder(world)
     this.#lastBatchAt = world.clock.monotonic()
     this.#pacer = batchIntervalMs === 0 ? new RatePacer(world.clock, limits) : undefined
+    this.#totalRate = limits.maxRate === undefined ? undefined : new TotalRate(world.clock, limits.maxRate)
   }
 
   /** Asks every source for its latest offsets, and so for its partitions. */
@@ -61,6 +66,7 @@ export class Planner {
   /** Takes over latest offsets that came another way than by asking, such as with a fetch that waited for records. */
   note(source: JobSource, latest: readonly PartitionOffset[]): void {
     for (const at of latest) {
+      if (this.#scope !== undefined && !this.#scope.has(partitionKey(at))) continue
       const other = this.#topics.get(at.topic)
       if (other !== undefined && other !== source) {
         throw new JobError(
@@ -101,7 +107,10 @@ export class Planner {
     const bound = this.#bounds?.get(key)
     if (bound === undefined) return
     if ('forget' in loss) this.#bounds?.delete(key)
-    else if (!this.#hasExactBounds) {
+    // What was written since the log was cut or made again is not what a backfill was asked for.
+    else if (this.#scope !== undefined) {
+      if (loss.error.lossCause !== 'retention') this.#bounds?.set(key, Math.min(bound, loss.resume.offset))
+    } else if (!this.#hasExactBounds) {
       const end = this.#seen.get(key)?.latest.offset ?? 0
       this.#bounds?.set(key, Math.min(bound, Math.max(end, loss.resume.offset)))
     }
@@ -191,6 +200,12 @@ export class Planner {
     this.#bounds = new Map((await this.#resolve(until, options)).map(at => [partitionKey(at), at.offset]))
   }
 
+  /** Makes this run one of these partitions only, up to these offsets; all others might as well not be there. */
+  scopeTo(ends: readonly PartitionOffset[]): void {
+    this.#bounds = new Map(ends.map(at => [partitionKey(at), at.offset]))
+    this.#scope = new Set(this.#bounds.keys())
+  }
+
   async #resolve(until: Until, options: CallOptions): Promise<readonly PartitionOffset[]> {
     if (until === 'latest') return [...this.#seen.values()].map(seen => seen.latest)
     if (until.at === 'exact') {
@@ -237,9 +252,10 @@ export class Planner {
       latest.push({ ...seen.latest, offset: end })
       lag += end - position.offset
     }
-    const heldBackMs = this.#heldBackMs(lag)
+    const maxRecordsPerBatch = this.#maxRecords(latest)
+    const heldBackMs = this.#heldBackMs(lag, maxRecordsPerBatch)
     if (heldBackMs !== undefined) return { ranges: [], lag, stalled, heldBackMs }
-    const { maxRecordsPerBatch, maxBytesPerBatch, maxRatePerPartition, minRatePerPartition, initialRate } = this.#limits
+    const { maxBytesPerBatch, maxRatePerPartition, minRatePerPartition, initialRate } = this.#limits
     const { minTasks, maxRecordsPerTask } = this.#limits
     const planned = planBatch({
       from,
@@ -264,18 +280,28 @@ export class Planner {
     if (ranges.length > 0) {
       this.#lastBatchAt = this.#world.clock.monotonic()
       this.#pacer?.spend(weighed)
+      this.#totalRate?.spend(weighed.reduce((sum, range) => sum + countOffsets(range), 0))
     }
     return { ranges, lag, stalled, heldBackMs: undefined }
+  }
+
+  /** The most that a batch may have, of partitions that reach so far. */
+  #maxRecords(latest: readonly PartitionOffset[]): number {
+    const { maxRecordsPerBatch } = this.#limits
+    const [first] = latest
+    if (this.#totalRate === undefined || first === undefined) return maxRecordsPerBatch
+    const heaviest = latest.reduce((most, at) => Math.max(most, this.weights.of(at) ?? 0), 0)
+    return Math.min(maxRecordsPerBatch, this.#totalRate.batchSize(heaviest === 0 ? undefined : heaviest))
   }
 
   /**
    * How long a batch still waits, ms: for its turn by the rates, or for more records than too few. A run with an end does not wait for more:
    * the last records would never come. That wait begins with the last batch, or with the run, by the clock that only grows (not so Spark's).
    */
-  #heldBackMs(available: number): number | undefined {
+  #heldBackMs(available: number, maxRecords: number): number | undefined {
     const { minRecordsPerBatch, maxBatchDelayMs } = this.#limits
     if (available === 0) return undefined
-    const pacedMs = this.#pacer?.leftMs()
+    const pacedMs = this.#pacer?.leftMs() ?? this.#totalRate?.leftMs(Math.min(available, maxRecords))
     if (pacedMs !== undefined) return pacedMs
     if (available >= minRecordsPerBatch || this.#bounds !== undefined) return undefined
     const left = this.#lastBatchAt + maxBatchDelayMs - this.#world.clock.monotonic()

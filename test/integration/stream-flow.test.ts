@@ -44,7 +44,7 @@ describe('forEachRange', () => {
         ranges.push({ at: `${batchId}/${index} ${range.partition}:${range.fromOffset}-${range.untilOffset}`, ids })
       })
       .start({ until: 'latest' })
-    expect(await run.done).toEqual({ reason: 'done', batches: 2, records: RECORDS })
+    expect(await run.done).toMatchObject({ reason: 'done', batches: 2, records: RECORDS })
     ranges.sort((a, b) => (a.at < b.at ? -1 : 1))
     expect(ranges.map(({ at }) => at)).toEqual(['1/0 0:0-2500', '1/1 1:0-2500', '2/0 0:2500-5000', '2/1 1:2500-5000'])
     expect(ranges.filter((_, at) => at % 2 === 0).flatMap(({ ids }) => ids)).toEqual(idsOfPartition(0))
@@ -253,7 +253,7 @@ test('a run that is stopped finishes the batch in hand, and the next run goes on
   const stopped = run.stop()
   release.resolve()
   await stopped
-  expect(await run.done).toEqual({ reason: 'stopped', batches: 3, records: 3_000 })
+  expect(await run.done).toMatchObject({ reason: 'stopped', batches: 3, records: 3_000 })
   await (await counting.start({ until: 'latest' })).done
   expect(ids.toSorted((a, b) => a - b)).toEqual(Array.from({ length: RECORDS }, (_, id) => id))
 })

@@ -85,7 +85,7 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
       'Guarantee',
       'Ordering',
     ],
-    ...['Source', 'CallOptions', 'ReadOptions', 'Sink', 'SinkContext', 'FenceMark', 'CompletedBatch', 'BatchContext'],
+    ...['Source', 'CallOptions', 'TimeWindow', 'ReadOptions', 'Sink', 'SinkContext', 'FenceMark', 'CompletedBatch', 'BatchContext'],
     ...['OffsetStore', 'Lease', 'StreamState', 'StreamSnapshot', 'HistoryEntry', 'AcquireOptions', 'ResetOptions', 'HistoryOptions'],
     ...[
       'Executor',

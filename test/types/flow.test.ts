@@ -81,7 +81,7 @@ describe('an output', () => {
     holds<Same<typeof third, StreamJob>>()
     const run = await job.start({ until: 'latest' })
     holds<Same<typeof run, Run>>()
-    expect(await run.done).toEqual({ reason: 'done', batches: 0, records: 0 })
+    expect(await run.done).toMatchObject({ reason: 'done', batches: 0, records: 0 })
   })
 
   test('belongs to the job it was declared on, whatever it branched from', () => {

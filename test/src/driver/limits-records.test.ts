@@ -114,7 +114,7 @@ describe('minRecordsPerBatch', () => {
     const world = new DriverWorld({ t: 1 })
     world.append('t', 0, 3)
     const driver = await world.start({ batchIntervalMs: 0, limits }, { until: 'latest' })
-    expect(await driver.done).toEqual({ reason: 'done', batches: 1, records: 3 })
+    expect(await driver.done).toMatchObject({ reason: 'done', batches: 1, records: 3 })
   })
 })
 

@@ -38,7 +38,11 @@ test('batches are run again under another name: the same rows, and the stream it
   const before = await store.snapshot('orders')
   const [first, , third] = await batches()
   const again = [third, first].filter(batch => batch !== undefined)
-  expect(await start({ name: 'orders~replay-1', batches: again, outputs: ['rows'] })).toEqual({ reason: 'done', batches: 2, records: 8 })
+  expect(await start({ name: 'orders~replay-1', batches: again, outputs: ['rows'] })).toMatchObject({
+    reason: 'done',
+    batches: 2,
+    records: 8,
+  })
 
   const ran = (stream: string, id: number) =>
     rowsOf(stream)
