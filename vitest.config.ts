@@ -9,7 +9,7 @@ const ssr = { resolve }
 const WITH_SERVICES = ['test/offsets/{postgres,redis,zookeeper}/**/*.test.ts', 'test/connectors/{postgres,redis,bullmq}/**/*.test.ts']
 /** Tests that need Kafka, some of them all four. */
 const WITH_KAFKA = [
-  'test/{integration,crash,package}/**/*.test.ts',
+  'test/{integration,crash,package,examples}/**/*.test.ts',
   'test/offsets/kafka/**/*.test.ts',
   'test/connectors/kafka/{sink,also-commit}/**/*.test.ts',
 ]

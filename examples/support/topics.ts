@@ -1,0 +1,56 @@
+import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
+
+/** A message as examples send it; its partition is that of its key unless one is named. */
+export type ExampleMessage = {
+  readonly key?: string
+  readonly value: string
+  readonly partition?: number
+  readonly timestamp?: number
+}
+
+const MESSAGES_A_SEND = 5_000
+
+/** Where this run's Kafka is. */
+export function brokers(): string[] {
+  return (process.env.KAFKA_BROKERS ?? 'localhost:9092').split(',')
+}
+
+/** A name of this run's own for a topic: it goes when the example ends. */
+export function topicName(name: string): string {
+  return `${process.env.TOPIC_PREFIX ?? ''}${name}`
+}
+
+/** A kafkajs client that logs nothing. */
+export function kafkaClient(): Kafka {
+  return new Kafka({ clientId: 'example', brokers: brokers(), logLevel: logLevel.NOTHING })
+}
+
+/** Makes a topic of this run. */
+export async function createTopic(name: string, { partitions = 4 }: { readonly partitions?: number } = {}): Promise<string> {
+  const topic = topicName(name)
+  const admin = kafkaClient().admin()
+  await admin.connect()
+  try {
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
+  } finally {
+    await admin.disconnect()
+  }
+  return topic
+}
+
+/** Sends messages with kafkajs, in order. */
+export async function sendMessages(topic: string, messages: readonly ExampleMessage[]): Promise<void> {
+  const producer = kafkaClient().producer({ allowAutoTopicCreation: false })
+  await producer.connect()
+  try {
+    for (let first = 0; first < messages.length; first += MESSAGES_A_SEND) {
+      const some = messages.slice(first, first + MESSAGES_A_SEND).map(({ timestamp, ...message }) => ({
+        ...message,
+        ...(timestamp !== undefined && { timestamp: String(timestamp) }),
+      }))
+      await producer.send({ topic, messages: some, compression: CompressionTypes.GZIP })
+    }
+  } finally {
+    await producer.disconnect()
+  }
+}
