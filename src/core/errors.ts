@@ -57,10 +57,14 @@ export class JobError extends TidemarkError {
   }
 }
 
-/** A service could not be reached or dropped the connection. Retryable. */
+/**
+ * A service could not be reached or dropped the connection. Retryable. With `retryAfterMs` the service is known to be away for longer, and whoever throws
+ * it has stopped asking: see {@link retryAfterOf}.
+ */
 export class ConnectionError extends TidemarkError {
-  constructor(message: string, options: ErrorOptions & { retryable?: boolean } = {}) {
-    super('CONNECTION', message, { retryable: true, ...options })
+  constructor(message: string, options: ErrorOptions & { retryable?: boolean; retryAfterMs?: number } = {}) {
+    const { retryAfterMs, details, ...rest } = options
+    super('CONNECTION', message, { retryable: true, ...rest, details: { ...details, ...(retryAfterMs !== undefined && { retryAfterMs }) } })
   }
 }
 
@@ -174,6 +178,16 @@ export function isTidemarkError(error: unknown, code?: ErrorCode): error is Tide
 /** Whether trying the same thing again may help. Errors of the job's own code never are. */
 export function isRetryable(error: unknown): boolean {
   return isTidemarkError(error) && error.retryable
+}
+
+/**
+ * How long a service that is away is to be left alone, ms (`retryAfterMs` in the details of a retryable error): it is waited out with health red for as
+ * long as it takes, and the time does not count against `retry.forMs`. Undefined for every other error.
+ */
+export function retryAfterOf(error: unknown): number | undefined {
+  if (!isRetryable(error)) return undefined
+  const { retryAfterMs } = (error as TidemarkError).details
+  return typeof retryAfterMs === 'number' && retryAfterMs >= 0 ? retryAfterMs : undefined
 }
 
 /** The text of anything thrown. */

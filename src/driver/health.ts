@@ -1,11 +1,16 @@
-import { isTidemarkError, TidemarkError } from '../core/errors.ts'
+import { isTidemarkError, retryAfterOf, TidemarkError } from '../core/errors.ts'
 import type { EventBus } from './event-bus.ts'
+
+/** How many reasons of one outage are told: a service may put an id into each of its answers. */
+const MAX_TOLD = 20
 
 /** Whether the stream goes on: red with a reason while it cannot, green again when it does. Told once each time it changes. */
 export class Health {
   readonly #bus: EventBus
   #isRed = false
   #stalled: string | undefined
+  /** What is being waited out, in its words: every task of a batch says the same, each time it asks. */
+  readonly #waitsFor = new Set<string>()
 
   constructor(bus: EventBus) {
     this.#bus = bus
@@ -15,6 +20,7 @@ export class Health {
   good(): void {
     if (!this.#isRed || this.#stalled !== undefined) return
     this.#isRed = false
+    this.#waitsFor.clear()
     this.#bus.emit({ type: 'health', status: 'green' })
   }
 
@@ -33,6 +39,10 @@ export class Health {
 
   /** A failure that is being tried again. */
   outage(error: TidemarkError): void {
+    if (retryAfterOf(error) !== undefined) {
+      if (this.#waitsFor.has(error.message) || this.#waitsFor.size >= MAX_TOLD) return
+      this.#waitsFor.add(error.message)
+    }
     this.#bus.emit({ type: 'error', error, fatal: false })
     this.bad(error.message)
   }

@@ -1,4 +1,4 @@
-import { errorMessage } from '../core/errors.ts'
+import { errorMessage, retryAfterOf } from '../core/errors.ts'
 import type { Listener } from '../core/events.ts'
 import type { Log } from '../core/log.ts'
 
@@ -47,8 +47,8 @@ export function logEvents(log: Log): Listener {
         log.info({ stream }, event.message)
         return
       case 'taskEnded':
-        // One that is not tried again fails its batch, and that is told next.
-        if (event.task.willRetry) {
+        // One that is not tried again fails its batch, and that is told next; a service that is away is told once, and not by each task that finds it so.
+        if (event.task.willRetry && retryAfterOf(event.task.error) === undefined) {
           const { task, error } = event.task
           log.warn({ stream, batch: task.batchId, task: task.index, err: error }, `task failed and is tried again: ${errorMessage(error)}`)
         }

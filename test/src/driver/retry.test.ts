@@ -59,3 +59,44 @@ test('waiting ends with the signal', async () => {
   stop.abort(new Error('stopped'))
   await expect(result).rejects.toThrow('stopped')
 })
+
+test('a service that says when to come back is waited out, however long that takes, and asked no earlier', async () => {
+  const clock = new ManualClock()
+  const asked: number[] = []
+  const result = retrying({ clock, random: seededRandom(1) }, { forMs: 1_000, signal: never }, async attempt => {
+    asked.push(clock.monotonic())
+    if (attempt < 8) throw new ConnectionError('away', { retryAfterMs: 5_000 })
+    return attempt
+  })
+  await clock.untilSleeping()
+  await clock.advance(60_000)
+  expect(await result).toBe(8)
+  for (const [at, time] of asked.entries()) {
+    if (at === 0) continue
+    expect(time - (asked[at - 1] ?? 0)).toBeGreaterThanOrEqual(5_000)
+    expect(time - (asked[at - 1] ?? 0)).toBeLessThanOrEqual(6_250)
+  }
+})
+
+test('what fails otherwise is given up when its own time is over, which begins anew behind a wait', async () => {
+  const clock = new ManualClock()
+  let attempts = 0
+  const result = retrying({ clock, random: seededRandom(1) }, { forMs: 1_000, signal: never }, async () => {
+    attempts += 1
+    throw new ConnectionError('away', attempts === 3 ? { retryAfterMs: 5_000 } : {})
+  })
+  const outcome = expect(result).rejects.toThrow('away')
+  await clock.untilSleeping()
+  await clock.advance(5_000)
+  expect(attempts).toBe(3)
+  await clock.advance(10_000)
+  await outcome
+  expect(attempts).toBeGreaterThan(6)
+})
+
+test('at a start, where nothing is tried again, such a service is not waited for either', async () => {
+  const away = async () => {
+    throw new ConnectionError('away', { retryAfterMs: 5_000 })
+  }
+  await expect(retrying({ clock: new ManualClock(), random: seededRandom(1) }, { forMs: 0, signal: never }, away)).rejects.toThrow('away')
+})
