@@ -52,6 +52,7 @@ const TABLES: readonly (readonly [document: string, heading: string, sources: re
     ],
   ],
   ['docs/executors.md', 'serveTasks', [['connectors/bullmq/host/host-options.ts', 'ServeOptions']]],
+  ['docs/outputs.md', 'httpSink', [['connectors/http/options.ts', 'HttpSinkOptions']]],
   ['docs/outputs.md', 'jsonlSink', [['connectors/files/options.ts', 'JsonlSinkOptions']]],
 ]
 

@@ -26,7 +26,8 @@ export function destinationState(stream: MatrixStream, kafka: KafkaAddress): Pro
     case 'files':
       return fileState(join(stream.folder, 'rows'))
     case 'console':
-      throw new Error('The console keeps nothing.')
+    case 'http':
+      throw new Error('It keeps no fence and no ledger that could show a write.')
     default:
       return stream.output satisfies never
   }

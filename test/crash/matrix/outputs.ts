@@ -1,8 +1,10 @@
+import { Agent, type ClientRequestArgs } from 'node:http'
 import { connect, Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { consoleSink } from '../../../connectors/console/index.ts'
 import { jsonlSink } from '../../../connectors/files/index.ts'
+import { httpSink } from '../../../connectors/http/index.ts'
 import { kafkaSink } from '../../../connectors/kafka/index.ts'
 import { postgresSink } from '../../../connectors/postgres/index.ts'
 import { redisSink } from '../../../connectors/redis/index.ts'
@@ -20,7 +22,7 @@ const COPY_DONE = Buffer.from([0x63, 0, 0, 0, 4])
 const END_TXN = 26
 
 /** The output of a stream of the matrix, with a place to strike before and after the bytes of a task's ledger write have left. */
-export function openOutput({ output, target, folder, brokers, postgres, redis, ledgerTopic }: MatrixStream): Sink<PlaceRow> {
+export function openOutput({ output, target, folder, brokers, postgres, redis, http, ledgerTopic }: MatrixStream): Sink<PlaceRow> {
   switch (output) {
     case 'postgres append':
       return postgresSink<PlaceRow>({ pool: strikingPool(postgres), table: target })
@@ -36,6 +38,9 @@ export function openOutput({ output, target, folder, brokers, postgres, redis, l
       })
     case 'files':
       return jsonlSink({ directory: `${folder}/rows` })
+    case 'http':
+      strikeRequests()
+      return httpSink<PlaceRow>({ url: `${http}/${target}`, honoursKeys: true, maxRowsPerRequest: 7 })
     case 'console':
       return consoleSink()
     default:
@@ -61,14 +66,16 @@ function strikingKafkaSocket({ host, port, onConnect }: { host: string; port: nu
 
 /** Once it is connected, for `connect` gives a socket its own `write` back. */
 function strikingSocket(socket: Socket, isLedgerWrite: (bytes: Buffer) => boolean): Socket {
-  return socket.prependOnceListener('connect', () => {
-    const write = socket.write.bind(socket) as (chunk: unknown, ...rest: unknown[]) => boolean
-    socket.write = ((chunk: unknown, ...rest: unknown[]) => {
-      if (!Buffer.isBuffer(chunk) || !isLedgerWrite(chunk)) return write(chunk, ...rest)
-      strikeNow('before', 'ledger')
-      return write(chunk, () => strikeNow('after', 'ledger'))
-    }) as Socket['write']
-  })
+  return socket.prependOnceListener('connect', () => strikeWrites(socket, isLedgerWrite))
+}
+
+function strikeWrites(socket: Socket, isLedgerWrite: (bytes: Buffer) => boolean): void {
+  const write = socket.write.bind(socket) as (chunk: unknown, ...rest: unknown[]) => boolean
+  socket.write = ((chunk: unknown, ...rest: unknown[]) => {
+    if (!Buffer.isBuffer(chunk) || !isLedgerWrite(chunk)) return write(chunk, ...rest)
+    strikeNow('before', 'ledger')
+    return write(chunk, () => strikeNow('after', 'ledger'))
+  }) as Socket['write']
 }
 
 function strikingRedis(url: string): Redis {
@@ -83,4 +90,14 @@ function strikingRedis(url: string): Redis {
     return answer
   }) as typeof client.call
   return client
+}
+
+/** Before and after the body of a request has left; its head is text. */
+function strikeRequests(): void {
+  const create = Agent.prototype.createConnection
+  Agent.prototype.createConnection = function (this: Agent, options: ClientRequestArgs, ...rest) {
+    const socket = create.call(this, options, ...rest) as Socket
+    strikeWrites(socket, () => true)
+    return socket
+  }
 }

@@ -20,7 +20,7 @@ const CRASH_POINTS: readonly CrashPoint[] = [
 ]
 
 export const STORES = ['sqlite', 'postgres', 'redis', 'zookeeper', 'kafka'] as const
-export const OUTPUTS = ['postgres append', 'postgres upsert', 'kafka', 'redis', 'files', 'console'] as const
+export const OUTPUTS = ['postgres append', 'postgres upsert', 'kafka', 'redis', 'files', 'http', 'console'] as const
 
 export type StoreKind = (typeof STORES)[number]
 export type OutputKind = (typeof OUTPUTS)[number]
@@ -42,6 +42,8 @@ export type MatrixStream = {
   readonly postgres: string
   readonly redis: string
   readonly zookeeper: string
+  /** Where rows over HTTP go, of the streams that have such an output. */
+  readonly http?: string
   readonly recordsPerBatch: number
   readonly leaseTtlMs: number
   /** Ends with what is there at its start, or goes on until it is stopped by SIGTERM. */
@@ -50,9 +52,12 @@ export type MatrixStream = {
   readonly steal: boolean
 }
 
-/** The points that an output has: files have no ledger beside their names, and the console has no fence either. */
+/**
+ * The points that an output has: files have no ledger beside their names, and the console has no fence either. Over HTTP there is no fence, and the ledger is
+ * the endpoint's: what strikes there is the request.
+ */
 export function crashPointsOf(output: OutputKind): CrashPoint[] {
-  const lacks = output === 'console' ? / (ledger|fence) / : output === 'files' ? / ledger / : undefined
+  const lacks = { console: / (ledger|fence) /, files: / ledger /, http: / fence / }[output as string]
   return CRASH_POINTS.filter(({ strike }) => !lacks?.test(strike))
 }
 

@@ -24,7 +24,7 @@ export async function readOutput(stream: MatrixStream, kafka: KafkaAddress, stdo
 }
 
 async function readRows(
-  { output, target, folder, postgres, redis }: MatrixStream,
+  { output, target, folder, postgres, redis, http }: MatrixStream,
   kafka: KafkaAddress,
   stdout: string,
 ): Promise<Pick<PlaceRow, 'part' | 'place'>[]> {
@@ -38,6 +38,8 @@ async function readRows(
       return readTopic(kafka, target)
     case 'files':
       return readFiles(join(folder, 'rows'))
+    case 'http':
+      return (await (await fetch(`${http}/${target}`)).json()) as PlaceRow[]
     case 'console':
       return parseLines(stdout)
     default:
