@@ -15,6 +15,7 @@ const checks: Check[] = [
   { name: 'types', command: ['tsc', '--noEmit'] },
   { name: 'lint and format', command: ['biome', 'check', '--error-on-warnings'] },
   { name: 'unused code', command: ['knip'] },
+  { name: 'pages', command: ['node', '--conditions=tidemark-source', join(root, 'scripts', 'docs.ts'), '--check'] },
 ]
 // What the package exports is looked at as it is built: set-up, which runs before this, brings `dist/` up to date or says why it cannot.
 if (existsSync(join(root, 'dist'))) {
@@ -36,7 +37,8 @@ if (outcomes.some(outcome => !outcome.isPassed)) process.exitCode = 1
 
 function runCheck({ name, command: [program, ...args] }: Check): Promise<Outcome> {
   const startedAt = performance.now()
-  const child = spawn(process.execPath, [join(root, 'node_modules', '.bin', program), ...args], {
+  const script = program === 'node' ? [] : [join(root, 'node_modules', '.bin', program)]
+  const child = spawn(process.execPath, [...script, ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

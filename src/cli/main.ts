@@ -9,7 +9,8 @@ import { addRunCommand } from './run-command.ts'
 import { addStatusCommand } from './status-command.ts'
 import { addStreamsCommand } from './streams-command.ts'
 
-const EXAMPLES = `
+/** What stands behind the help of `tidemark`. */
+export const EXAMPLES = `
 Examples:
   tidemark run orders.ts                  run until stopped; Ctrl-C finishes the batch in hand, a second one stops at once
   tidemark run orders.ts --until latest   run up to what is there now, then exit
@@ -40,7 +41,8 @@ export async function main(argv: readonly string[]): Promise<never> {
   process.exit(code)
 }
 
-async function runCommand(argv: readonly string[]): Promise<number> {
+/** The command with all that it can do; nothing runs before it is given arguments. */
+export function tidemarkProgram(): Command {
   const program = new Command('tidemark')
     .description('Kafka direct streams: deterministic offset ranges, exact replay, nothing lost and nothing doubled.')
     .version(ownVersion())
@@ -54,8 +56,12 @@ async function runCommand(argv: readonly string[]): Promise<number> {
   addReplayCommand(program)
   addStreamsCommand(program)
   addStatusCommand(program)
+  return program
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
   try {
-    await program.parseAsync(argv)
+    await tidemarkProgram().parseAsync(argv)
     return 0
   } catch (error) {
     // Commander has already said what was wrong with the call.

@@ -67,7 +67,7 @@ export type StreamOptions = {
   readonly guarantee?: Guarantee
   /** Where tasks run. @default inProcess() */
   readonly executor?: Executor
-  /** How long failures that may pass (connections, elections) are tried again, ms. @default 300_000 */
+  /** How long failures that may pass (connections, elections) are tried again, ms; an HTTP endpoint that is away is waited for longer. @default 300_000 */
   readonly retry?: { readonly forMs?: number }
   /** How long one attempt of a task may run, ms. @default 600_000 */
   readonly taskTimeoutMs?: number

@@ -8,6 +8,8 @@ type Path = readonly PropertyKey[]
 
 /** What marks a text of ours, so that a schema's own error text can be told from it and kept as it is. */
 const EXPECTED = 'expected '
+/** What zod says of a union that was given no text. */
+const NO_TEXT_OF_ITS_OWN = 'Invalid input'
 
 /** Zod's error map for options: what would have been accepted. The value is told apart, by {@link describeProblem}. */
 export function expectedForm(issue: z.core.$ZodRawIssue): string | undefined {
@@ -64,6 +66,9 @@ function describeUnion(issue: Extract<Issue, { code: 'invalid_union' }>, schema:
   const nearest = inside.sort((a, b) => unknownKeys(a) - unknownKeys(b) || a.length - b.length)[0]
   if (nearest !== undefined) {
     return nearest.flatMap(error => describeProblem({ ...error, path: [...issue.path, ...error.path] }, schema, value))
+  }
+  if (described === undefined && issue.message !== NO_TEXT_OF_ITS_OWN) {
+    return [`${showPath(issue.path)} is ${valueAt(value, issue.path)}: ${issue.message}`]
   }
   const forms = issue.errors.flatMap(errors => errors.map(error => error.message.replace(EXPECTED, '')))
   const accepted = described ?? listOf([...new Set(forms)].filter(form => form !== 'another value'))

@@ -1,6 +1,10 @@
+import { channel } from 'node:diagnostics_channel'
 import type { z } from 'zod'
 import { ConfigError } from '../core/errors.ts'
 import { describeProblem, expectedForm } from './describe-problem.ts'
+
+/** Tells whoever listens of every schema that options are checked by, `{ where, schema }`: the page of all options is made from them. */
+export const optionsChannel = channel('tidemark:options')
 
 /**
  * Checks and completes options where they enter, once, so that no code further in needs a default or a doubt.
@@ -10,6 +14,7 @@ import { describeProblem, expectedForm } from './describe-problem.ts'
  * `z.strictObject`, with the nearest known name. `where` is what was called, such as `jsonlSink`. Schemas must be synchronous.
  */
 export function parseOptions<Schema extends z.ZodType>(schema: Schema, value: unknown, where: string): z.output<Schema> {
+  optionsChannel.publish({ where, schema })
   const parsed = schema.safeParse(value, { error: expectedForm })
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.flatMap(issue => describeProblem(issue, schema, value))

@@ -1,65 +1,9 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { completeOptions as completeKafkaSourceOptions } from '../../connectors/kafka/options.ts'
-import { completeOptions } from '../../src/streams/options.ts'
-import { documentedOptions } from './option-docs.ts'
-import { readText, tableAfter } from './readme.ts'
+import { readText } from './readme.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const MIB = 1_048_576
-
-function options(heading: string): Map<string, string> {
-  return new Map(tableAfter(heading).map(([option = '', value = '']) => [unquote(option), unquote(value)]))
-}
-
-function unquote(cell: string): string {
-  return cell.replace(/^`(.*)`$/, '$1')
-}
-
-/** `500_000` and `8 MiB` as numbers. */
-function number(cell: string | undefined): number {
-  const [, digits = '', unit] = /^([\d_]+)( MiB)?$/.exec(cell ?? '') ?? []
-  return Number(digits.replaceAll('_', '')) * (unit === undefined ? 1 : MIB)
-}
-
-describe("README's table of stream's options", () => {
-  const table = options('`stream(options)`:')
-
-  test('has every option there is and no other, with the default that its type documents', () => {
-    expect(Object.fromEntries(table)).toEqual(Object.fromEntries(documentedOptions('src/streams/options.ts', 'StreamOptions')))
-  })
-
-  test('has the defaults that the schema fills in', () => {
-    const { batchIntervalMs, limits, backpressure, retryForMs, taskTimeoutMs, leaseTtlMs } = completeOptions({ name: 'orders' }).driver()
-    const numbers = {
-      batchIntervalMs,
-      'limits.maxRecordsPerBatch': limits.maxRecordsPerBatch,
-      'retry.forMs': retryForMs,
-      taskTimeoutMs,
-      leaseTtlMs,
-    }
-    for (const [option, value] of Object.entries(numbers)) expect(number(table.get(option)), option).toBe(value)
-    expect(table.get('backpressure')).toBe(`'${backpressure}'`)
-  })
-})
-
-describe("README's table of kafkaSource's options", () => {
-  const table = options('`kafkaSource(options)`:')
-
-  test('has every option there is and no other, with the default that its type documents', () => {
-    expect(Object.fromEntries(table)).toEqual(Object.fromEntries(documentedOptions('connectors/kafka/options.ts', 'KafkaSourceOptions')))
-  })
-
-  test('has the defaults that the schema fills in', () => {
-    const complete = completeKafkaSourceOptions({ kafka: { brokers: ['localhost:9092'] }, topics: ['orders'] })
-    for (const option of ['metadataMaxAgeMs', 'fetchMaxBytes', 'maxBytesInFlight', 'maxDecompressedBatchBytes'] as const) {
-      expect(number(table.get(option)), option).toBe(complete[option])
-    }
-    expect(table.get('isolation')).toBe(`'${complete.isolation}'`)
-    expect(table.get('startingOffsets')).toBe(`{ at: '${complete.startingOffsets.at}' }`)
-  })
-})
 
 describe('links and paths', () => {
   test.for([

@@ -11,13 +11,14 @@ const EXAMPLES = join(import.meta.dirname, '..', '..', 'examples')
 /** Folders that are no example of the runner: the demo, which `npm start` runs, and what examples share. */
 const OTHERS = ['demo', 'support']
 
-async function leftBehind(name: string): Promise<string[]> {
+/** What is left of one run: others of the same example may be under way. */
+async function leftBehind(run: string): Promise<string[]> {
   const admin = kafkaClient().admin()
   const database = new Client({ connectionString: services().postgres })
   await Promise.all([admin.connect(), database.connect()])
   try {
-    const topics = (await admin.listTopics()).filter(topic => topic.startsWith(`${name}-`))
-    const { rows } = await database.query('select datname from pg_database where datname like $1', [`${name.replaceAll('-', '_')}%`])
+    const topics = (await admin.listTopics()).filter(topic => topic.startsWith(run))
+    const { rows } = await database.query('select datname from pg_database where datname = $1', [run.replaceAll('-', '_')])
     return [...topics, ...rows.map(({ datname }) => datname)]
   } finally {
     await Promise.all([admin.disconnect(), database.end()])
@@ -42,9 +43,11 @@ describe('the runner of examples', () => {
     const running = startExample('kafka-to-postgres')
     await running.says('orders: started at epoch 1')
     running.signal('SIGINT')
-    const { code, stdout } = await running.ended
+    const { code, stdout, stderr } = await running.ended
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' })
-    expect(await leftBehind('kafka-to-postgres')).toEqual([])
+    const [, run = ''] = /orders are in (kafka-to-postgres-\d+)-orders/.exec(stderr) ?? []
+    expect(run).not.toBe('')
+    expect(await leftBehind(run)).toEqual([])
   })
 })
 

@@ -119,6 +119,13 @@ describe('alternatives', () => {
     expect(refusal(schema, { from: 5 }).message).toBe('thing: from is 5: expected a string, an array or a RegExp')
   })
 
+  test("a union's own text is said where no member's mistake is nearer", () => {
+    const schema = z.strictObject({
+      from: z.union([z.string(), z.instanceof(RegExp)], { error: 'a name, or an expression that names are tested against' }),
+    })
+    expect(refusal(schema, { from: 5 }).message).toBe('thing: from is 5: a name, or an expression that names are tested against')
+  })
+
   test('told apart by a word name the words', () => {
     const schema = z.strictObject({
       start: z.discriminatedUnion('at', [z.strictObject({ at: z.literal('earliest') }), z.strictObject({ at: z.literal('latest') })]),
