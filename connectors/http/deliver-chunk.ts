@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Clock } from '../../src/core/clock.ts'
 import { ConfigError, ConnectionError, errorMessage, isRetryable, TaskFailedError, TimeoutError } from '../../src/core/errors.ts'
+import { ownVersion } from '../../src/core/own-version.ts'
 import type { Random } from '../../src/core/random.ts'
 import type { Task } from '../../src/core/values.ts'
 import { detailsOf, type RowChunk, showRows } from './chunk-rows.ts'
@@ -31,6 +32,9 @@ const MAX_DELAY_MS = 5_000
  * a task that moves no rows for a minute (`stallMs`) for stuck.
  */
 const PATIENCE_MS = 20_000
+
+/** Many a gateway refuses requests that do not say who sends them. */
+const USER_AGENT = `tidemark/${ownVersion()}`
 
 const zip = promisify(gzip)
 
@@ -99,6 +103,9 @@ async function tryOnce(request: HttpRequestInfo, body: Uint8Array, delivery: Del
   const given = await askForHeaders(request, delivery, parts)
   if ('is' in given) return given
   const headers = {
+    'user-agent': USER_AGENT,
+    // What is wrong with rows is then said in words, and not as a page.
+    accept: 'application/json, text/plain, */*',
     ...(typeof options.body === 'string' && { 'content-type': options.body === 'json' ? 'application/json' : 'application/x-ndjson' }),
     ...lowerCased(given.headers),
     ...(options.compression === 'gzip' && { 'content-encoding': 'gzip' }),

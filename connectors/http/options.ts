@@ -29,6 +29,7 @@ export type HttpTls = {
   readonly cert?: string | Uint8Array | undefined
   /** The key of `cert`. */
   readonly key?: string | Uint8Array | undefined
+  /** Of `key`, where it is encrypted. */
   readonly passphrase?: string | undefined
   /** The name that the endpoint's certificate is for, where it is not the URL's. */
   readonly servername?: string | undefined
@@ -96,10 +97,11 @@ const pem = z.union([z.string().min(1), z.instanceof(Uint8Array)], { error: 'exp
 const whole = (least: number, unit: string) => z.int({ error: `expected a whole number of ${unit} from ${least}` }).min(least)
 const isFunction = (value: unknown) => typeof value === 'function'
 
+const URL_FORM = 'expected a URL, https://… or http://…'
 const url = z
-  .string({ error: 'expected a URL, https://… or http://…; is its variable set?' })
+  .string({ error: ({ input }) => (input === undefined ? `${URL_FORM}; is its variable set?` : URL_FORM) })
   .refine(text => URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol) && new URL(text).hash === '', {
-    error: 'expected a URL, https://… or http://…, without a #fragment',
+    error: `${URL_FORM}, without a #fragment`,
   })
 
 export const httpSinkOptions = z

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest'
 import { type HttpSinkOptions, httpSink } from '../../../connectors/http/index.ts'
+import { stream } from '../../../src/index.ts'
+import { memorySource } from '../../../src/testing/index.ts'
 
 const url = 'https://api.example.com/orders'
 
 test.each<[string, object, RegExp]>([
   ['no URL', { url: undefined }, /^httpSink: url is undefined: expected a URL, .* is its variable set\?$/],
-  ['another protocol', { url: 'ftp://host' }, /expected a URL, https:\/\/… or http:\/\/…/],
+  ['another protocol', { url: 'ftp://host' }, /url is "ftp:\/\/host": expected a URL, https:\/\/… or http:\/\/…/],
   ['a fragment', { url: `${url}#here` }, /without a #fragment/],
   ['GET', { url, method: 'GET' }, /method is "GET": expected "POST", "PUT" or "PATCH"/],
   ['no such body', { url, body: 'xml' }, /body is "xml": expected 'json', 'ndjson' or a function/],
@@ -42,4 +44,14 @@ test('no value of a header is shown', () => {
   })()
   expect(message).toContain('x-token')
   expect(message).not.toMatch(/secret|s3cret/)
+})
+
+test('a function of the rows knows their type, and a row that lacks what it needs does not compile', () => {
+  const orders = stream({ name: 'orders' })
+    .from(memorySource({ topics: { orders: 1 } }))
+    .map(({ offset }) => ({ id: offset }))
+  orders.to(httpSink({ url, body: rows => rows.map(({ id }) => id.toFixed()).join() }))
+  // @ts-expect-error an order has no price
+  orders.to(httpSink({ url, name: 'prices', body: rows => rows.map(({ price }) => price).join() }))
+  expect(() => orders.to(httpSink({ url }))).toThrow('two outputs named http:api.example.com')
 })

@@ -181,6 +181,19 @@ describe('the key of a request', () => {
 })
 
 describe('headers of the job', () => {
+  test('take the place of those that the output has by itself', async () => {
+    await using endpoint = await Endpoint.open()
+    await using opened = await openSink({ url: endpoint.url })
+    await opened.write(1)
+    expect(endpoint.received[0]?.headers).toMatchObject({
+      'user-agent': expect.stringMatching(/^tidemark\/\d/),
+      accept: expect.stringMatching(/json/),
+    })
+    await using own = await openSink({ url: endpoint.url, headers: { 'User-Agent': 'orders/1', ACCEPT: 'text/csv' } })
+    await own.write(1)
+    expect(endpoint.received[1]?.headers).toMatchObject({ 'user-agent': 'orders/1', accept: 'text/csv' })
+  })
+
   test('are asked for before each attempt', async () => {
     await using endpoint = await Endpoint.open({ act: (_, number) => (number === 0 ? { status: 503 } : 'take') })
     await using opened = await openSink({
