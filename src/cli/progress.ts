@@ -31,6 +31,9 @@ export class Progress {
   #completedAt: number | undefined
   #lag: number | undefined
   #delayMs: number | undefined
+  /** Of the batch in hand, the outputs that are not through with it, with their tasks. */
+  readonly #open = new Map<string, { done: number; readonly total: number }>()
+  #outputs = 0
   #isRunning = false
   #hasNews = false
   #ended = false
@@ -99,12 +102,24 @@ export class Progress {
         }
         return
       }
+      case 'batchStarted':
+        this.#outputs = event.batch.outputOperations.length
+        this.#open.clear()
+        for (const { name, numTasks = 0 } of event.batch.outputOperations) this.#open.set(name, { done: 0, total: numTasks })
+        return
+      case 'outputOperationCompleted':
+        this.#open.delete(event.operation.name)
+        this.#hasNews = true
+        return
       case 'taskEnded': {
         const { status, task, records = 0, willRetry, error } = event.task
         // Outputs of one range share its read, so the records of one of them are those that were read.
         this.#counted ??= task.output
         if (status === 'completed' && task.output === this.#counted) this.#records += records
-        if (willRetry) this.#warn(`task ${showRange(task.range)} of batch ${task.batchId} is tried again: ${errorMessage(error)}`)
+        const own = this.#open.get(task.output)
+        if (status === 'completed' && own !== undefined) own.done += 1
+        const into = this.#outputs > 1 ? ` into ${task.output}` : ''
+        if (willRetry) this.#warn(`task ${showRange(task.range)} of batch ${task.batchId}${into} is tried again: ${errorMessage(error)}`)
         this.#hasNews = true
         return
       }
@@ -155,8 +170,16 @@ export class Progress {
     const parts = [`batch ${id}${isReplay ? ' (replay)' : ''}`, `${showNumber(this.#records)} records`]
     if (perSecond !== undefined && this.#records > 0) parts.push(`${showNumber(Math.round(perSecond))} records/s`)
     if (this.#lag !== undefined) parts.push(`lag ${showNumber(this.#lag)}`)
+    const behind = this.#behind()
+    if (behind !== undefined) parts.push(behind)
     if (this.#delayMs !== undefined) parts.push(`delay ${(this.#delayMs / 1000).toFixed(2)} s`)
     return parts.join('  ')
+  }
+
+  /** The outputs that others are done and wait for. */
+  #behind(): string | undefined {
+    if (this.#open.size === 0 || this.#open.size === this.#outputs) return undefined
+    return `behind: ${Array.from(this.#open, ([name, { done, total }]) => `${name} (${done} of ${total} tasks)`).join(', ')}`
   }
 
   #style(color: 'red' | 'green' | 'yellow', text: string): string {

@@ -27,6 +27,8 @@ export type BatchInfo = {
   readonly numSkipped?: number
   /** Records read and left out because their timestamps were not asked for; known when the batch is completed. */
   readonly numOutsideTime?: number
+  /** Dead letters that went out; known when the batch is completed. */
+  readonly numDeadLetters?: number
   /** Records behind the latest offsets when the batch was planned, after this batch. */
   readonly lag?: number
   readonly outputOperations: readonly OutputOperationInfo[]
@@ -39,6 +41,11 @@ export type OutputOperationInfo = {
   readonly startTime: number
   readonly endTime?: number
   readonly rows?: number
+  /** How many tasks it has in this batch, and how many of them are in. An output has its own progress: those that are in are not run again. */
+  readonly numTasks?: number
+  readonly numCompletedTasks?: number
+  /** Attempts of its tasks that failed. */
+  readonly numFailedAttempts?: number
   readonly failureReason?: string
 }
 

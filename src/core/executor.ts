@@ -16,13 +16,20 @@ export type TaskGroup = {
   readonly onRecordError: RecordErrorPolicy
   /** Records whose timestamps are outside are left out before the job's stages see them. @default all count */
   readonly timestamps?: TimeWindow
+  /**
+   * Where records that a function fails on become dead letters: the outputs that the range goes to, whether or not their tasks are here. A task of the
+   * dead letters' output brings what any of them lost.
+   */
+  readonly watched?: readonly string[]
+  /** How long the outputs wait for the slowest of them, over the whole read, before it goes on with a read of its own, ms. @default 5_000 */
+  readonly maxOutputWaitMs?: number
   /** What the range is expected to weigh, for sharing the work; undefined before anything was weighed. */
   readonly estimatedBytes?: number
   readonly tasks: readonly Task[]
 }
 
-/** Stop with the record's place and stage, or leave the record out, count it and report it. */
-export type RecordErrorPolicy = 'fail' | 'skip'
+/** Stop with the record's place and stage; or leave the record out, and count and report it; or leave it out and bring it as a dead letter. */
+export type RecordErrorPolicy = 'fail' | 'skip' | 'deadLetter'
 
 /** Records that a task left out because a function of the job failed on them. */
 export type SkippedRecords = {
@@ -56,6 +63,8 @@ export type TaskResult = {
   readonly losses?: readonly TaskLoss[]
   readonly startTime: number
   readonly endTime: number
+  /** Why the task is **not** in: it is to be run again. Others of its range may be in. */
+  readonly error?: unknown
   /** The rows themselves, for an output that runs on the driver. */
   readonly gathered?: readonly unknown[]
 }
@@ -93,8 +102,8 @@ export type RunOptions = {
 /** An executor at work for one run of a job. It runs as many groups at a time as it has slots and queues the rest. */
 export interface ExecutorRun {
   /**
-   * Runs the tasks of one range. Resolves when every task's rows are in, with the results in the tasks' order; rejects with the first error
-   * after the others were aborted and have ended. Errors keep class, code and fields.
+   * Runs the tasks of one range. Resolves when each has come to its end, with the results in the tasks' order; those with an `error` are not in. Rejects
+   * where nothing is in for one reason that all share, after all have ended. Errors keep class, code and fields.
    */
   run(group: TaskGroup, options: RunOptions): Promise<readonly TaskResult[]>
   close(): Promise<void>

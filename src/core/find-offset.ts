@@ -1,5 +1,6 @@
-import { applyStages, type RecordOffsets } from './apply-stages.ts'
+import { applyStages } from './apply-stages.ts'
 import { isTidemarkError, RecordError } from './errors.ts'
+import { offsetOf, type RecordOrigins } from './row-pipeline.ts'
 import type { RangeContext, RunnableOutput } from './runnable-job.ts'
 import type { ReadOptions } from './source.ts'
 import { keepWithin, type TimeWindow } from './time-window.ts'
@@ -39,20 +40,16 @@ export async function withOffset(error: unknown, read: FailedRead): Promise<unkn
 
 async function findOffset(output: RunnableOutput, place: number, read: FailedRead): Promise<number | undefined> {
   const { source, stages } = output
-  const offsets: RecordOffsets = new WeakMap()
+  const origins: RecordOrigins = new WeakMap()
   const all = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => read.onProgress?.() })
   const records = read.timestamps === undefined ? all : keepWithin(all, read.timestamps, source, () => {})
-  const rows = applyStages(records, stages, read.context, { offsets, willFork: true, ...(read.maySkip && { onSkip: () => {} }) })
+  const rows = applyStages(records, stages, read.context, { origins, willFork: true, ...(read.maySkip && { onSkip: () => {} }) })
   let passed = 0
   for await (const array of rows) {
     const at = place - passed
     passed += array.length
     if (at >= array.length) continue
-    if (stages.length > 0) return offsets.get(array)?.[at]
-    const record = array[at]
-    return typeof record === 'object' && record !== null && 'offset' in record && typeof record.offset === 'number'
-      ? record.offset
-      : undefined
+    return offsetOf(stages.length > 0 ? origins.get(array)?.[at] : array[at])
   }
   return undefined
 }

@@ -26,6 +26,8 @@ export type RunnableOutput = {
   /** From the source's records to the output's rows. */
   readonly stages: readonly Stage[]
   readonly sink: Sink<never>
+  /** Whether its rows are dead letters: it is of every source, and its rows come of what the stages of the other outputs fail on. */
+  readonly isDeadLetters?: boolean
   /** Set where the rows go back to the driver: the most rows a batch may have. */
   readonly gatherMaxRows?: number
 }

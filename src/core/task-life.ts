@@ -65,6 +65,13 @@ export class TaskLife {
     return this.#rest.signal
   }
 
+  /** Why something failed: the deadline, where it failed because of that. */
+  causeOf(error: unknown): unknown {
+    // Only what the deadline caused is its echo: a task that failed before, or was refused meanwhile, must not be tried again as one that was slow.
+    const isEcho = this.#isLate && this.#abort.signal.reason === this.#stopped?.reason && !this.#options.signal.aborted
+    return isEcho && !isVerdict(error) ? this.#stopped?.reason : error
+  }
+
   /** Waits for the work, and not for ever once it was stopped: code that listens to no signal may never end. Rejects with why it was stopped, if it was too late. */
   async within<T>(work: Promise<T>): Promise<T> {
     try {
@@ -74,9 +81,7 @@ export class TaskLife {
         work.then(resolve, reject)
       })
     } catch (error) {
-      // Only what the deadline caused is its echo: a task that failed before, or was refused meanwhile, must not be tried again as one that was slow.
-      const isEcho = this.#isLate && this.#abort.signal.reason === this.#stopped?.reason && !this.#options.signal.aborted
-      throw isEcho && !isVerdict(error) ? this.#stopped?.reason : error
+      throw this.causeOf(error)
     } finally {
       this.#options.signal.removeEventListener('abort', this.#onAbort)
       this.#cancelTimer()

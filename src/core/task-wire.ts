@@ -1,3 +1,4 @@
+import { errorFromWire, errorToWire, type WireError } from './error-wire.ts'
 import { TaskFailedError, UnsupportedError } from './errors.ts'
 import type { TaskGroup, TaskResult } from './executor.ts'
 import { rowsFromWire, rowsToWire } from './rows-wire.ts'
@@ -42,7 +43,7 @@ export type WireResult<Gathered = Uint8Array> = readonly [
   bytes: number,
   startTime: number,
   endTime: number,
-  more?: Pick<TaskResult, 'skipped' | 'losses' | 'outsideTime'> & { readonly gathered?: Gathered },
+  more?: Pick<TaskResult, 'skipped' | 'losses' | 'outsideTime'> & { readonly gathered?: Gathered; readonly error?: WireError },
 ]
 
 /**
@@ -105,19 +106,21 @@ function checkWireVersion(version: unknown): void {
 
 /** Results without their tasks, and gathered rows as bytes. */
 export function resultsToWire(results: readonly TaskResult[]): WireResult[] {
-  return results.map(
-    ({ task, alreadyApplied, records, rows, bytes, startTime, endTime, skipped, losses, outsideTime, gathered }): WireResult => {
-      const numbers = [alreadyApplied ? 1 : 0, records, rows, bytes, startTime, endTime] as const
-      if (skipped === undefined && losses === undefined && outsideTime === undefined && gathered === undefined) return numbers
-      const more = {
-        ...(skipped !== undefined && { skipped }),
-        ...(losses !== undefined && { losses }),
-        ...(outsideTime !== undefined && { outsideTime }),
-        ...(gathered !== undefined && { gathered: rowsToWire(gathered, task.output) }),
-      }
-      return [...numbers, more]
-    },
-  )
+  return results.map((result): WireResult => {
+    const { task, alreadyApplied, records, rows, bytes, startTime, endTime, skipped, losses, outsideTime, gathered } = result
+    const numbers = [alreadyApplied ? 1 : 0, records, rows, bytes, startTime, endTime] as const
+    const hasFailed = 'error' in result
+    const isPlain = skipped === undefined && losses === undefined && outsideTime === undefined && gathered === undefined && !hasFailed
+    if (isPlain) return numbers
+    const more = {
+      ...(hasFailed && { error: errorToWire(result.error) }),
+      ...(skipped !== undefined && { skipped }),
+      ...(losses !== undefined && { losses }),
+      ...(outsideTime !== undefined && { outsideTime }),
+      ...(gathered !== undefined && { gathered: rowsToWire(gathered, task.output) }),
+    }
+    return [...numbers, more]
+  })
 }
 
 /** The results of a group's tasks, which come in their order. */
@@ -129,8 +132,12 @@ export function resultsFromWire(group: TaskGroup, results: readonly WireResult[]
     const [applied, records, rows, bytes, startTime, endTime, more] = results[at] as WireResult
     const numbers = { task, alreadyApplied: applied === 1, records, rows, bytes, startTime, endTime }
     if (more === undefined) return numbers
-    const { gathered, ...left } = more
-    return { ...numbers, ...left, ...(gathered !== undefined && { gathered: rowsFromWire(gathered) }) }
+    const { gathered, error, ...left } = more
+    return {
+      ...{ ...numbers, ...left },
+      ...(gathered !== undefined && { gathered: rowsFromWire(gathered) }),
+      ...(error !== undefined && { error: errorFromWire(error) }),
+    }
   })
 }
 
@@ -142,9 +149,14 @@ function isSameKind(a: WireKind, b: WireKind): boolean {
     a.timeoutMs === b.timeoutMs &&
     a.timestamps === b.timestamps &&
     a.onRecordError === b.onRecordError &&
-    a.outputs.length === b.outputs.length &&
-    a.outputs.every((output, at) => output === b.outputs[at])
+    a.maxOutputWaitMs === b.maxOutputWaitMs &&
+    isSameList(a.watched ?? [], b.watched ?? []) &&
+    isSameList(a.outputs, b.outputs)
   )
+}
+
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((item, at) => item === b[at])
 }
 
 /** A list in which what is alike stands once. */

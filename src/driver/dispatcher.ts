@@ -15,11 +15,14 @@ export type DispatchRequest = {
   readonly epoch: number
   /** The batch's outputs that the range's topic goes to: a job may have several sources. */
   readonly outputsOf: (range: OffsetRange) => readonly string[]
+  /** Those of them whose lost records are dead letters. */
+  readonly watchedOf: (range: OffsetRange) => readonly string[]
   readonly isolationOf: (range: OffsetRange) => Isolation
   /** Bytes the range is expected to weigh. */
   readonly weigh: (range: OffsetRange) => number | undefined
   readonly retryForMs: number
   readonly taskTimeoutMs: number
+  readonly maxOutputWaitMs: number
   readonly onDataLoss: DataLossPolicy
   readonly onRecordError: RecordErrorPolicy
   readonly timestamps?: TimeWindow | undefined
@@ -30,90 +33,203 @@ export type DispatchRequest = {
 }
 
 /**
- * Gives every task of a batch to the executor, again under a new attempt where it failed in a way that may pass. Resolves when all are in;
- * rejects with the first failure after all others were aborted and have ended.
+ * Gives every task of a batch to the executor. Each output has its own progress: the tasks of a range go out together once, for they share a read, and one
+ * that fails in a way that may pass is tried again alone, while those that are in stay in and are not run again. Resolves when all are in; rejects with the
+ * first failure that does not pass, after all others were aborted and have ended.
  */
 export async function dispatch(executor: ExecutorRun, world: World, request: DispatchRequest): Promise<TaskResult[]> {
   const abort = new AbortController()
-  const { signal } = abort
   // Not a signal that follows two others: ten thousand groups look at it again and again.
   const onAbort = () => abort.abort(request.signal.reason)
   request.signal.throwIfAborted()
   request.signal.addEventListener('abort', onAbort)
-  const needsOrder = (outputs: readonly string[]) => outputs.some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
-  const previous = new Map<string, Promise<unknown>>()
-
-  const runRange = (range: OffsetRange, index: number): Promise<readonly TaskResult[]> => {
-    const outputs = request.outputsOf(range)
-    if (!needsOrder(outputs)) return runGroup(executor, world, request, { range, index, outputs }, signal)
-    // Slices of one partition go one after another into an output that needs their order.
-    const key = partitionKey(range)
-    const before = previous.get(key) ?? Promise.resolve()
-    const run = before.then(() => runGroup(executor, world, request, { range, index, outputs }, signal))
-    previous.set(key, run)
-    return run
-  }
   const onFailure = (error: unknown) => {
     abort.abort(error)
     throw error
   }
+  const runs = new RangeDispatcher(executor, world, request, { signal: abort.signal, onFailure })
+  const needsOrder = (outputs: readonly string[]) => outputs.some(name => request.job.outputs.get(name)?.sink.ordering === 'partition')
+  const previous = new Map<string, RunningRange>()
   try {
-    const ended = await Promise.allSettled(request.batch.ranges.map((range, index) => runRange(range, index).catch(onFailure)))
+    const ended = await Promise.allSettled(
+      request.batch.ranges.map((range, index) => {
+        const planned = { range, index, outputs: request.outputsOf(range) }
+        if (!needsOrder(planned.outputs)) return runs.run(planned).done
+        // Slices of one partition go one after another into an output that needs their order.
+        const key = partitionKey(range)
+        const run = runs.run(planned, previous.get(key))
+        previous.set(key, run)
+        return run.done
+      }),
+    )
     if (request.signal.aborted) throw request.signal.reason
     // The first failure aborted the others; what those threw is its echo.
-    if (signal.aborted) throw signal.reason
+    if (abort.signal.aborted) throw abort.signal.reason
     return ended.flatMap(result => (result.status === 'fulfilled' ? result.value : []))
   } finally {
     request.signal.removeEventListener('abort', onAbort)
   }
 }
 
-type PlannedGroup = { readonly range: OffsetRange; readonly index: number; readonly outputs: readonly string[] }
+type PlannedRange = { readonly range: OffsetRange; readonly index: number; readonly outputs: readonly string[] }
 
-async function runGroup(
-  executor: ExecutorRun,
-  world: World,
-  request: DispatchRequest,
-  { range, index, outputs }: PlannedGroup,
-  signal: AbortSignal,
-): Promise<readonly TaskResult[]> {
-  const { job, batch, epoch, onTaskEnd, onRetry } = request
-  return retrying(world, { forMs: request.retryForMs, signal, onRetry }, async number => {
-    const attempt = `${epoch}-${batch.id}-${index}-${number}-${world.random.id(8)}`
+/** A range whose tasks are under way, as the slice behind it sees it. */
+type RunningRange = {
+  /** The outputs that are left behind, when the tasks that went out together have ended: their tasks of later slices wait for them, alone. */
+  readonly apart: Promise<ReadonlyMap<string, Promise<unknown>>>
+  /** All of its tasks are in. */
+  readonly done: Promise<TaskResult[]>
+}
+
+class RangeDispatcher {
+  readonly #executor: ExecutorRun
+  readonly #world: World
+  readonly #request: DispatchRequest
+  readonly #signal: AbortSignal
+  readonly #onFailure: (error: unknown) => never
+
+  /** `onFailure` is told of what ends the batch, as soon as it is known. */
+  constructor(
+    executor: ExecutorRun,
+    world: World,
+    request: DispatchRequest,
+    { signal, onFailure }: { readonly signal: AbortSignal; readonly onFailure: (error: unknown) => never },
+  ) {
+    this.#executor = executor
+    this.#world = world
+    this.#request = request
+    this.#signal = signal
+    this.#onFailure = onFailure
+  }
+
+  run(planned: PlannedRange, before?: RunningRange): RunningRange {
+    const apart = Promise.withResolvers<ReadonlyMap<string, Promise<unknown>>>()
+    // Nobody may be behind it.
+    apart.promise.catch(() => {})
+    const done = this.#run(planned, before, apart.resolve)
+    // Where it was stopped before its tasks parted, those behind it are too.
+    done.catch(apart.reject)
+    return { apart: apart.promise, done }
+  }
+
+  async #run(
+    planned: PlannedRange,
+    before: RunningRange | undefined,
+    onParted: (apart: ReadonlyMap<string, Promise<unknown>>) => void,
+  ): Promise<TaskResult[]> {
+    const waited = await before?.apart
+    const together = planned.outputs.filter(output => !waited?.has(output))
+    const apart = new Map<string, Promise<TaskResult>>()
+    const setApart = (output: string, result: Promise<TaskResult>) => apart.set(output, result.catch(this.#onFailure))
+    for (const output of planned.outputs) {
+      const turn = waited?.get(output)
+      if (turn !== undefined)
+        setApart(
+          output,
+          turn.then(() => this.#runAlone(planned, output)),
+        )
+    }
+    const [shared] = await Promise.allSettled([together.length === 0 ? [] : this.#runTogether({ ...planned, outputs: together })])
+    const results = shared.status === 'fulfilled' ? shared.value : []
+    for (const { task, ...result } of results) {
+      if ('error' in result) setApart(task.output, this.#runAlone(planned, task.output, { error: result.error }))
+    }
+    onParted(apart)
+    // What fails aborts the rest, and it is over when they have ended.
+    const ended = await Promise.allSettled(apart.values())
+    if (shared.status === 'rejected') throw shared.reason
+    const rest = ended.map(result => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
+    return [...results.filter(result => !('error' in result)), ...rest]
+  }
+
+  /** One attempt for all, and others while nothing of it gets in for a reason that all share. */
+  #runTogether(planned: PlannedRange): Promise<readonly TaskResult[]> {
+    return this.#retrying(number => this.#attempt(planned, number)).catch(this.#onFailure)
+  }
+
+  /** One task with its own attempts and its own read; `failed` is what it failed with beside the others. */
+  async #runAlone(planned: PlannedRange, output: string, failed?: { readonly error: unknown }): Promise<TaskResult> {
+    return this.#retrying(async number => {
+      if (failed !== undefined && number === 1) throw failed.error
+      const [result] = await this.#attempt({ ...planned, outputs: [output] }, number)
+      if (result === undefined || 'error' in result) throw result?.error
+      return result
+    })
+  }
+
+  #retrying<T>(attempt: (number: number) => Promise<T>): Promise<T> {
+    const { retryForMs: forMs, onRetry } = this.#request
+    return retrying(this.#world, { forMs, signal: this.#signal, onRetry }, attempt)
+  }
+
+  /** Gives an attempt to the executor. Failures are told here, each as that of its task. */
+  async #attempt({ range, index, outputs }: PlannedRange, number: number): Promise<TaskResult[]> {
+    const { job, batch, epoch, onTaskEnd } = this.#request
+    const { clock, random } = this.#world
+    const attempt = `${epoch}-${batch.id}-${index}-${number}-${random.id(8)}`
     const tasks = outputs.map(
       (output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }),
     )
-    const estimatedBytes = request.weigh(range)
-    const group: TaskGroup = {
-      range,
-      ...(estimatedBytes !== undefined && { estimatedBytes }),
-      isolation: request.isolationOf(range),
-      timeoutMs: request.taskTimeoutMs,
-      onDataLoss: request.onDataLoss,
-      onRecordError: request.onRecordError,
-      ...(request.timestamps !== undefined && { timestamps: request.timestamps }),
-      tasks,
-    }
-    const startTime = world.clock.now()
-    try {
-      const results = await executor.run(group, { signal })
-      for (const { task, gathered: _, ...result } of results) onTaskEnd({ task, status: 'completed', ...result })
-      return results
-    } catch (error) {
-      const failure = explainFailure(error, batch, range)
-      const ended = { status: 'failed', willRetry: failure.retryable, startTime, endTime: world.clock.now(), error: failure } as const
+    const startTime = clock.now()
+    const tellFailed = (task: Task, failure: Failure) => {
       // A task that was told to stop has not failed.
-      if (!signal.aborted) for (const task of tasks) onTaskEnd({ task, ...ended })
+      if (this.#signal.aborted) return
+      onTaskEnd({ task, status: 'failed', willRetry: failure.retryable, startTime, endTime: clock.now(), error: failure })
+    }
+    try {
+      const results = await this.#executor.run(this.#group(range, tasks), { signal: this.#signal })
+      return results.map(result => {
+        const { task, gathered: _, ...about } = result
+        if (!('error' in result)) {
+          onTaskEnd({ task, status: 'completed', ...about })
+          return result
+        }
+        const error = explainFailure(result.error, batch, range, task.output)
+        tellFailed(task, error)
+        return { ...result, error }
+      })
+    } catch (error) {
+      const failure = explainFailure(error, batch, range, outputs.length === 1 ? outputs[0] : undefined)
+      for (const task of tasks) tellFailed(task, failure)
       throw failure
     }
-  })
+  }
+
+  #group(range: OffsetRange, tasks: readonly Task[]): TaskGroup {
+    const {
+      isolationOf,
+      weigh,
+      watchedOf,
+      taskTimeoutMs: timeoutMs,
+      maxOutputWaitMs,
+      onDataLoss,
+      onRecordError,
+      timestamps,
+    } = this.#request
+    const estimatedBytes = weigh(range)
+    return {
+      range,
+      ...(estimatedBytes !== undefined && { estimatedBytes }),
+      isolation: isolationOf(range),
+      ...{ timeoutMs, maxOutputWaitMs, onDataLoss, onRecordError },
+      ...(timestamps !== undefined && { timestamps }),
+      ...(onRecordError === 'deadLetter' && { watched: watchedOf(range) }),
+      tasks,
+    }
+  }
 }
 
+type Failure = { readonly retryable: boolean } & Error
+
 /** Our own errors say enough; anything else was thrown by the output's or the job's own code, and is told with where it happened. */
-function explainFailure(error: unknown, batch: Batch, range: OffsetRange): { retryable: boolean } & Error {
+function explainFailure(error: unknown, batch: Batch, range: OffsetRange, output: string | undefined): Failure {
   if (isTidemarkError(error)) return error
-  return new TaskFailedError(`Task ${showRange(range)} of batch ${batch.id} failed: ${errorMessage(error)}`, {
-    details: { ...range, batchId: batch.id },
+  const into = output === undefined ? '' : ` into ${output}`
+  return new TaskFailedError(`Task ${showRange(range)} of batch ${batch.id}${into} failed: ${errorMessage(error)}`, {
+    details: { ...range, batchId: batch.id, ...(output !== undefined && { output }) },
     cause: error,
   })
 }

@@ -39,6 +39,7 @@ export type DriverOptions = {
   readonly onRecordError: RecordErrorPolicy
   readonly retryForMs: number
   readonly taskTimeoutMs: number
+  readonly maxOutputWaitMs: number
   readonly leaseTtlMs: number
   readonly owner: string
 }

@@ -6,6 +6,7 @@ import type { Executor, RecordErrorPolicy } from '../core/executor.ts'
 import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
+import { DEFAULT_OUTPUT_WAIT_MS } from '../core/range-run.ts'
 import type { Guarantee } from '../core/sink.ts'
 import type { TopicPartition } from '../core/values.ts'
 import type { DriverOptions } from '../driver/driver-job.ts'
@@ -71,6 +72,11 @@ export type StreamOptions = {
   readonly retry?: { readonly forMs?: number }
   /** How long one attempt of a task may run, ms. @default 600_000 */
   readonly taskTimeoutMs?: number
+  /**
+   * How long the outputs of a stream wait, over one range, for the slowest of them; then it goes on with a read of its own, and the others end without it,
+   * ms. @default 5_000
+   */
+  readonly maxOutputWaitMs?: number
   /** How long after a driver's death another may take over, ms. @default 10_000 */
   readonly leaseTtlMs?: number
   /** Names this start of the driver. @default host:pid:random */
@@ -168,6 +174,7 @@ const schema = z.strictObject({
   executor: object<Executor>('an executor, such as inProcess({ concurrency: 4 })', ['start']).optional(),
   retry: z.strictObject({ forMs: msFrom(0).default(300_000) }).prefault({}),
   taskTimeoutMs: msFrom(1).default(600_000),
+  maxOutputWaitMs: msFrom(1).default(DEFAULT_OUTPUT_WAIT_MS),
   leaseTtlMs: msFrom(100).default(10_000),
   owner: z.string().min(1, { error: 'a non-empty text that no other driver of the stream uses' }).optional(),
   listeners: z.array(z.custom<Listener>(value => typeof value === 'function', { error: 'a function that takes an event' })).default([]),
@@ -189,7 +196,7 @@ export type CompleteOptions = {
 /** Checks and completes a stream's options. @throws ConfigError listing every mistake with its path */
 export function completeOptions(options: StreamOptions): CompleteOptions {
   const { name, offsets, guarantee, executor, listeners, log, ...rest } = parseOptions(schema, options, 'stream')
-  const { batchIntervalMs, limits, backpressure, onDataLoss: loss, onRecordError, retry, taskTimeoutMs, leaseTtlMs } = rest
+  const { batchIntervalMs, limits, backpressure, onDataLoss: loss, onRecordError, retry, taskTimeoutMs, maxOutputWaitMs, leaseTtlMs } = rest
   const onDataLoss = typeof loss === 'string' ? { retention: loss, truncation: loss, recreated: loss, removed: loss } : loss
   if (limits.minRecordsPerBatch > limits.maxRecordsPerBatch) {
     throw new ConfigError(
@@ -213,6 +220,7 @@ export function completeOptions(options: StreamOptions): CompleteOptions {
     onRecordError,
     retryForMs: retry.forMs,
     taskTimeoutMs,
+    maxOutputWaitMs,
     leaseTtlMs,
     owner: rest.owner ?? `${hostname()}:${process.pid}:${systemRandom.id(8)}`,
   })

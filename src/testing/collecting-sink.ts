@@ -63,6 +63,11 @@ export class CollectingSink<Row> implements Sink<Row> {
     for (let time = 0; time < (failure.times ?? 1); time++) this.#failures.push({ error, failure })
   }
 
+  /** Whatever was to fail goes well from here. */
+  failNothing(): void {
+    this.#failures = []
+  }
+
   async fence(mark: FenceMark): Promise<void> {
     this.marks.push(mark)
     const key = outputKey(mark)

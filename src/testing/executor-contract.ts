@@ -20,6 +20,7 @@ import { definePausedWorkerTests } from './executor/paused-workers.ts'
 import { defineProgressTests } from './executor/progress.ts'
 import { defineResultTests } from './executor/results.ts'
 import { defineRunTests } from './executor/runs.ts'
+import { defineSeveralOutputTests } from './executor/several-outputs.ts'
 
 /** What the contract's job needs where its tasks run. */
 export type ContractJob = {
@@ -77,6 +78,7 @@ export function executorContract(options: ExecutorContractOptions): void {
   const { describe, hasWorkers = false, endsOlderEpochs = false, tellsProgress = true, faults = [] } = options
   const define = defineWith(options)
   describe('results', () => defineResultTests(define))
+  describe('several outputs', () => defineSeveralOutputTests(define))
   describe('gathered rows', () => defineGatheredRowTests(define))
   describe('errors', () => defineErrorTests(define))
   describe('aborts and deadlines', () => defineAbortTests(define))

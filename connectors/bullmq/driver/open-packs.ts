@@ -78,6 +78,8 @@ export class OpenPacks {
       }
       const results = readResults(work, report)
       if (results instanceof Error) this.fail(work, results)
+      // Of one that failed beside others, too.
+      else if (work.packs.length > 0 && results.some(result => 'error' in result)) return
       else this.#settle(work, () => work.resolve(results))
     })
   }

@@ -44,7 +44,7 @@ export async function runPack(pack: HeldPack, message: PackMessage, context: Pac
       pack.signal.throwIfAborted()
       const results = await run.run(group, { signal: pack.signal, onProgress })
       const report = { results: reportResults(resultsToWire(results)) }
-      ended('completed')
+      ended('completed', results.filter(result => 'error' in result).length)
       return report
     } catch (error) {
       // A task that was told to stop has not failed.

@@ -12,12 +12,18 @@ export class TaskCounts {
     return { running: this.#running, completed: this.#completed, failed: this.#failed }
   }
 
-  /** Counts tasks that begin; call what it gives once they have ended. Aborted ones count as neither completed nor failed. */
-  begin(tasks: number): (how: 'completed' | 'failed' | 'aborted') => void {
+  /**
+   * Counts tasks that begin; call what it gives once they have ended, with how many of completed ones failed beside the others. Aborted ones count as
+   * neither completed nor failed.
+   */
+  begin(tasks: number): (how: 'completed' | 'failed' | 'aborted', failedBeside?: number) => void {
     this.#running += tasks
-    return how => {
+    return (how, failedBeside = 0) => {
       this.#running -= tasks
-      if (how === 'completed') this.#completed += tasks
+      if (how === 'completed') {
+        this.#completed += tasks - failedBeside
+        this.#failed += failedBeside
+      }
       if (how === 'failed') this.#failed += tasks
     }
   }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, linkSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ConnectionError, FencedError } from '../../core/errors.ts'
 import { checkApplied } from '../../core/fence-rules.ts'
 import type { Sink, SinkContext } from '../../core/sink.ts'
 import type { Task } from '../../core/values.ts'
@@ -93,9 +94,15 @@ export function readLedger(folder: string): LedgerEntry[] {
 }
 
 /** What the topic's name asks for. */
-async function behave({ range: { topic } }: Task, folder: string, { signal }: WriteContext): Promise<void> {
+async function behave({ range: { topic }, output }: Task, folder: string, { signal }: WriteContext): Promise<void> {
   const thrown = topic.startsWith('throws-') ? THROWN[topic.slice('throws-'.length)] : undefined
   if (thrown !== undefined) throw thrown()
+  if (topic === 'one-fails' && output === 'odd') throw new ConnectionError('odd is away', { details: { output } })
+  if (topic === 'one-fenced') {
+    if (output === 'odd') throw new FencedError('odd is fenced')
+    await untilAborted(signal)
+  }
+  if (topic === 'one-deaf' && output === 'odd') await new Promise(() => {})
   if (topic === 'always-exits' || (topic === 'exits-once' && isFirst(folder, topic))) process.exit(7)
   if (topic === 'until-aborted') await untilAborted(signal)
   if (topic === 'deaf') await new Promise(() => {})

@@ -27,6 +27,12 @@ const TOPICS: Readonly<Record<string, readonly [partitions: number, records: num
   /** The worker exits in the middle of the task, the first time. */
   'exits-once': [1, 10],
   'always-exits': [1, 10],
+  /** One of the outputs, `odd`, throws what may pass; the others know nothing of it. */
+  'one-fails': [1, 40],
+  /** One of the outputs, `odd`, throws that it was fenced; the others wait for the abort. */
+  'one-fenced': [1, 40],
+  /** One of the outputs, `odd`, never ends; the others know nothing of it. */
+  'one-deaf': [1, 10],
   /** The output waits for the abort, and ends by it. */
   'until-aborted': [1, 100],
   /** The output listens to no signal and never ends. */

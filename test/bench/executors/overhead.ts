@@ -45,10 +45,11 @@ for (let id = 1; id <= batches; id++) {
     { clock: systemClock, random: systemRandom },
     {
       ...{ job: runnable, batch: { id, batchTime: 0, epoch: 1, ranges: planned }, epoch: 1 },
-      ...{ outputsOf: () => ['noop'], isolationOf: () => 'read_committed', weigh: () => undefined },
+      ...{ outputsOf: () => ['noop'], watchedOf: () => ['noop'], isolationOf: () => 'read_committed', weigh: () => undefined },
       ...{
         retryForMs: 60_000,
         taskTimeoutMs: 60_000,
+        maxOutputWaitMs: 5_000,
         onDataLoss: noLoss,
         onRecordError: 'fail',
         signal: never,

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { shareRows } from '../../../src/core/share-rows.ts'
+import { ManualClock } from '../../../src/testing/index.ts'
 
 function counted(arrays: number) {
   const state = { given: 0, closed: false }
@@ -78,4 +79,85 @@ test('an error of the read reaches every reader', async () => {
     'the broker is gone',
     'the broker is gone',
   ])
+})
+
+describe('with patience', () => {
+  function patient(readers: number, maxWaitMs = 1_000) {
+    const clock = new ManualClock()
+    const { state, rows } = counted(6)
+    const resumed: number[] = []
+    const resume = (reader: number): AsyncIterable<readonly unknown[]> => {
+      resumed.push(reader)
+      const from = state.given
+      return (async function* () {
+        for (let at = from + 1; at <= 6; at++) yield [at]
+      })()
+    }
+    return { clock, state, resumed, ...shareRows(rows, readers, { clock, maxWaitMs, resume }) }
+  }
+
+  test('a reader that keeps the others waiting for too long goes on alone, with every row once', async () => {
+    const { clock, branches, resumed } = patient(3)
+    const slow = branches[2]?.[Symbol.asyncIterator]()
+    const others = Promise.all([drain(branches[0] as never), drain(branches[1] as never)])
+    const first = await slow?.next()
+    await clock.untilSleeping()
+    await clock.advance(999)
+    expect(resumed).toEqual([])
+    await clock.advance(1)
+    expect(await others).toEqual([
+      [1, 2, 3, 4, 5, 6],
+      [1, 2, 3, 4, 5, 6],
+    ])
+    const rest = await drain({ [Symbol.asyncIterator]: () => slow as AsyncIterator<readonly unknown[]> })
+    expect([...(first?.value ?? []), ...rest]).toEqual([1, 2, 3, 4, 5, 6])
+    expect(resumed).toEqual([2])
+    expect(clock.sleeping).toBe(0)
+  })
+
+  test('one that never began is left behind too, and has its rows when it begins', async () => {
+    const { clock, branches } = patient(2)
+    const quick = drain(branches[0] as never)
+    await clock.untilSleeping()
+    await clock.advance(1_000)
+    expect(await quick).toHaveLength(6)
+    expect(await drain(branches[1] as never)).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('many short waits count like a long one', async () => {
+    const { clock, branches, resumed } = patient(2)
+    const quick = drain(branches[0] as never)
+    const slow = branches[1]?.[Symbol.asyncIterator]()
+    for (let turn = 0; turn < 3; turn++) {
+      await clock.untilSleeping()
+      await clock.advance(300)
+      await slow?.next()
+    }
+    expect(resumed).toEqual([])
+    await clock.advance(100)
+    expect(resumed).toEqual([1])
+    expect(await quick).toHaveLength(6)
+  })
+
+  test('one whose rows cannot be had again is waited for', async () => {
+    const clock = new ManualClock()
+    const { rows } = counted(3)
+    const { branches } = shareRows(rows, 2, { clock, maxWaitMs: 1_000, resume: () => undefined })
+    const quick = drain(branches[0] as never)
+    await clock.untilSleeping()
+    await clock.advance(5_000)
+    expect(await drain(branches[1] as never)).toEqual([1, 2, 3])
+    expect(await quick).toEqual([1, 2, 3])
+    expect(clock.sleeping).toBe(0)
+  })
+
+  test('readers in step are never left behind, however long the read takes', async () => {
+    const { clock, branches, resumed } = patient(2, 10)
+    const readers = branches.map(branch => branch[Symbol.asyncIterator]())
+    for (let at = 1; at <= 6; at++) {
+      expect((await Promise.all(readers.map(reader => reader.next()))).map(({ value }) => value)).toEqual([[at], [at]])
+      await clock.advance(100)
+    }
+    expect(resumed).toEqual([])
+  })
 })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ConnectionError, FencedError } from '../../../src/core/errors.ts'
 import type { TaskGroup } from '../../../src/core/executor.ts'
 import { silentLog } from '../../../src/core/log.ts'
 import type { RunnableOutput } from '../../../src/core/runnable-job.ts'
@@ -81,16 +82,84 @@ test('an output that has the task already is not in the way of the others', asyn
   ])
 })
 
-test('the first output that fails ends the others, and its error is the one that counts', async () => {
+test('an output that fails leaves the others to come to their end, and its result says why it is not in', async () => {
+  const { source } = watchedSource()
+  const got: unknown[] = []
+  const fails = sink('fails', async (_task, rows) => {
+    await rows[Symbol.asyncIterator]().next()
+    throw new Error('the disk is full')
+  })
+  const reads = sink('reads', async (_task, rows) => {
+    for await (const array of rows) got.push(...array)
+  })
+  const [failed, read] = await run(source, [fails, reads])
+  expect(failed?.error).toMatchObject({ message: 'the disk is full' })
+  expect(read).toMatchObject({ records: 10, rows: 10 })
+  expect(read).not.toHaveProperty('error')
+  expect(got).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+test('an output that cannot say whether it has its task is not in the way of the others', async () => {
+  const { source } = watchedSource()
+  const away = { ...sink('away', async () => {}), applied: () => Promise.reject(new Error('nobody answers')) }
+  const [failed, read] = await run(source, [
+    away,
+    sink('reads', async (_task, rows) => {
+      for await (const _ of rows);
+    }),
+  ])
+  expect(failed?.error).toMatchObject({ message: 'nobody answers' })
+  expect(read?.rows).toBe(10)
+})
+
+test('an output that is fenced ends the others, and its refusal is the one that counts', async () => {
   const { source } = watchedSource()
   const waits = sink(
     'waits',
     (_task, _rows, { signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('echo')))),
   )
-  const fails = sink('fails', async () => {
-    throw new Error('first')
+  const fenced = sink('fenced', async () => {
+    throw new FencedError('the fence is at epoch 9')
   })
-  await expect(run(source, [waits, fails])).rejects.toThrow('first')
+  await expect(run(source, [waits, fenced])).rejects.toMatchObject({ code: 'FENCED' })
+})
+
+test('a source that fails is one failure for all, whatever outputs make of it', async () => {
+  const source = {
+    read: async function* () {
+      yield [1]
+      throw new ConnectionError('the broker hung up')
+    },
+  } as unknown as Source<unknown>
+  const wraps = (name: string) =>
+    sink(name, async (_task, rows) => {
+      try {
+        for await (const _ of rows);
+      } catch (cause) {
+        throw new Error(`${name} failed`, { cause })
+      }
+    })
+  await expect(run(source, [wraps('a'), wraps('b')])).rejects.toMatchObject({ code: 'CONNECTION', retryable: true })
+})
+
+test('what is in stays in when another output is over its time, also one that listens to no signal', async () => {
+  const { source } = watchedSource()
+  const clock = new ManualClock()
+  const reads = sink('reads', async (_task, rows) => {
+    for await (const _ of rows);
+  })
+  const deaf = sink('deaf', async (_task, rows) => {
+    for await (const _ of rows);
+    await new Promise(() => {})
+  })
+  const outcome = run(source, [deaf, reads], { clock, timeoutMs: 60_000 })
+  await clock.untilSleeping()
+  await clock.advance(60_000)
+  await clock.untilSleeping()
+  await clock.advance(5_000)
+  const [late, read] = await outcome
+  expect(late?.error).toMatchObject({ code: 'TIMEOUT' })
+  expect(read).not.toHaveProperty('error')
 })
 
 test('code that listens to no signal does not keep a task that is over its time', async () => {
