@@ -3,10 +3,13 @@ import { ConnectionError } from '../../src/core/errors.ts'
 
 /** The longest that an endpoint is left alone because it asked for it, ms: a clock of its own that is wrong must not stop a stream for a day. */
 const LONGEST_MS = 300_000
+/** The first pause, ms; each is twice the one before, up to `probeEveryMs`: most outages are a restart, or a moment. */
+const FIRST_PAUSE_MS = 500
 
 export type CircuitOptions = {
   /** Failures in a row after which the endpoint is taken to be away. */
   readonly breakAfter: number
+  /** The longest pause between two requests that ask whether it is back. */
   readonly probeEveryMs: number
   readonly clock: Clock
   /** What is away, without secrets. */
@@ -18,7 +21,7 @@ export type Passage = { readonly isProbe: boolean; isOver: boolean }
 
 /**
  * The circuit breaker of an endpoint, in one process: after some failures in a row nobody asks any more but one request now and then, and who wants to is
- * told at once when to come back. So an outage costs the endpoint one request each `probeEveryMs`, the tasks neither time nor attempts, and no batch fails
+ * told at once when to come back. So an outage costs the endpoint a request each `probeEveryMs`, the tasks neither time nor attempts, and no batch fails
  * of it: the driver waits with health red.
  *
  * The waiting is not done here. A task that waited inside `write` would hold a slot, run into `taskTimeoutMs`, and look stuck to an executor on another
@@ -27,6 +30,8 @@ export type Passage = { readonly isProbe: boolean; isOver: boolean }
 export class Circuit {
   readonly #options: CircuitOptions
   #failures = 0
+  /** How often it was asked in vain since it was there last. */
+  #pauses = 0
   #openUntil: number | undefined
   #hasProbe = false
   #reason = ''
@@ -53,6 +58,7 @@ export class Circuit {
   succeeded(passage: Passage): void {
     this.left(passage)
     this.#failures = 0
+    this.#pauses = 0
     this.#openUntil = undefined
   }
 
@@ -62,7 +68,9 @@ export class Circuit {
     this.#failures += 1
     const isAway = passage.isProbe || this.#failures >= this.#options.breakAfter || retryAfterMs !== undefined
     if (!isAway) return
-    const waitMs = Math.min(retryAfterMs ?? this.#options.probeEveryMs, LONGEST_MS)
+    // One from before it opened says nothing new.
+    if (passage.isProbe || this.#openUntil === undefined) this.#pauses += 1
+    const waitMs = Math.min(retryAfterMs ?? this.#pauseMs(), LONGEST_MS)
     this.#openUntil = Math.max(this.#openUntil ?? 0, this.#options.clock.monotonic() + waitMs)
     this.#reason = reason
   }
@@ -77,15 +85,18 @@ export class Circuit {
     if (this.#openUntil === undefined) return 0
     const leftMs = this.#openUntil - this.#options.clock.monotonic()
     if (leftMs > 0) return leftMs
-    return this.#hasProbe ? this.#options.probeEveryMs : 0
+    return this.#hasProbe ? this.#pauseMs() : 0
+  }
+
+  #pauseMs(): number {
+    return Math.min(FIRST_PAUSE_MS * 2 ** (this.#pauses - 1), this.#options.probeEveryMs)
   }
 
   #away(retryAfterMs: number): ConnectionError {
-    const { endpoint, probeEveryMs } = this.#options
+    const { endpoint } = this.#options
     // The same words for every task and attempt: it is told once.
     return new ConnectionError(
-      `${endpoint} is away: ${this.#reason}. One request each ${probeEveryMs} ms asks whether it is back; until then tasks ` +
-        'wait, and nothing is lost.',
+      `${endpoint} is away: ${this.#reason}. Tasks wait, and nothing is lost; one request now and then asks whether it is back.`,
       { retryAfterMs, details: { endpoint } },
     )
   }

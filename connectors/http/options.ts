@@ -67,7 +67,7 @@ export type HttpSinkOptions<Row = unknown> = {
   readonly keyHeader?: string | undefined
   /** Failures in a row, over all requests of the process, after which the endpoint is taken to be away. @default 5 */
   readonly breakAfter?: number | undefined
-  /** How often an endpoint that is away is asked by one request whether it is back, ms. @default 5_000 */
+  /** The longest pause until one request asks an endpoint that is away whether it is back, ms; the first ones are shorter. @default 5_000 */
   readonly probeEveryMs?: number | undefined
   /** Certificates: `{ ca, cert, key, passphrase, servername }`, as PEM. @default Node's own authorities */
   readonly tls?: HttpTls | undefined

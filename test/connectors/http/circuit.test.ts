@@ -3,15 +3,16 @@ import { Circuit } from '../../../connectors/http/circuit.ts'
 import { retryAfterOf } from '../../../src/core/errors.ts'
 import { ManualClock } from '../../../src/testing/index.ts'
 
-function open(breakAfter = 3) {
+function open() {
   const clock = new ManualClock()
-  const circuit = new Circuit({ breakAfter, probeEveryMs: 1_000, clock, endpoint: 'https://api.test' })
+  const circuit = new Circuit({ breakAfter: 3, probeEveryMs: 4_000, clock, endpoint: 'https://api.test' })
   const fail = (times: number) => {
     for (let at = 0; at < times; at++) circuit.failed(circuit.enter(), '503')
   }
   return { clock, circuit, fail }
 }
 
+/** How long a request is to wait; undefined where it may go. */
 function retryAfter(circuit: Circuit): number | undefined {
   try {
     circuit.check()
@@ -29,21 +30,21 @@ describe('the circuit of an endpoint', () => {
     fail(2)
     expect(retryAfter(circuit)).toBeUndefined()
     fail(1)
-    expect(retryAfter(circuit)).toBe(1_000)
+    expect(retryAfter(circuit)).toBe(500)
     expect(() => circuit.enter()).toThrow(
-      'https://api.test is away: 503. One request each 1000 ms asks whether it is back; until then tasks wait, and nothing is lost.',
+      'https://api.test is away: 503. Tasks wait, and nothing is lost; one request now and then asks whether it is back.',
     )
   })
 
   test('lets one request through when the time is over, and nobody beside it', async () => {
     const { clock, circuit, fail } = open()
     fail(3)
-    await clock.advance(999)
+    await clock.advance(499)
     expect(retryAfter(circuit)).toBe(1)
     await clock.advance(1)
     const probe = circuit.enter()
     expect(probe.isProbe).toBe(true)
-    expect(retryAfter(circuit)).toBe(1_000)
+    expect(retryAfter(circuit)).toBe(500)
     circuit.failed(probe, '502')
     expect(() => circuit.enter()).toThrow('is away: 502')
     await clock.advance(1_000)
@@ -53,10 +54,27 @@ describe('the circuit of an endpoint', () => {
     expect(retryAfter(circuit)).toBeUndefined()
   })
 
+  test('asks at growing intervals, up to the longest, and begins anew when the endpoint was there', async () => {
+    const { clock, circuit, fail } = open()
+    fail(3)
+    const pauses: number[] = []
+    for (let at = 0; at < 6; at++) {
+      const pause = retryAfter(circuit) ?? 0
+      pauses.push(pause)
+      await clock.advance(pause)
+      circuit.failed(circuit.enter(), '503')
+    }
+    expect(pauses).toEqual([500, 1_000, 2_000, 4_000, 4_000, 4_000])
+    await clock.advance(4_000)
+    circuit.succeeded(circuit.enter())
+    fail(3)
+    expect(retryAfter(circuit)).toBe(500)
+  })
+
   test('a probe that was aborted leaves its place to the next', async () => {
     const { clock, circuit, fail } = open()
     fail(3)
-    await clock.advance(1_000)
+    await clock.advance(500)
     circuit.left(circuit.enter())
     expect(circuit.enter().isProbe).toBe(true)
   })
@@ -69,15 +87,17 @@ describe('the circuit of an endpoint', () => {
     expect(retryAfter(circuit)).toBeUndefined()
   })
 
-  test('a late failure of a request from before does not take the place of the probe', async () => {
+  test('a late failure of a request from before neither takes the place of the probe nor makes the pauses longer', async () => {
     const { clock, circuit, fail } = open()
-    const early = circuit.enter()
+    const early = [circuit.enter(), circuit.enter()] as const
     fail(3)
-    await clock.advance(1_000)
+    circuit.failed(early[0], 'late')
+    expect(retryAfter(circuit)).toBe(500)
+    await clock.advance(500)
     const probe = circuit.enter()
-    circuit.failed(early, 'late')
-    await clock.advance(1_000)
-    expect(retryAfter(circuit)).toBe(1_000)
+    circuit.failed(early[1], 'late')
+    await clock.advance(500)
+    expect(retryAfter(circuit)).toBe(500)
     circuit.succeeded(probe)
     expect(retryAfter(circuit)).toBeUndefined()
   })
