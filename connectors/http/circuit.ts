@@ -83,7 +83,7 @@ export class Circuit {
 
   #waitMs(): number {
     if (this.#openUntil === undefined) return 0
-    const leftMs = this.#openUntil - this.#options.clock.monotonic()
+    const leftMs = Math.ceil(this.#openUntil - this.#options.clock.monotonic())
     if (leftMs > 0) return leftMs
     return this.#hasProbe ? this.#pauseMs() : 0
   }
