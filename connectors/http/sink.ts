@@ -66,7 +66,11 @@ class HttpSink implements Sink<unknown> {
     this.#streamIds.set(JSON.stringify([stream, output]), streamId)
   }
 
-  async write(task: Task, rows: AsyncIterable<readonly unknown[]>, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async write(
+    task: Task,
+    rows: AsyncIterable<readonly unknown[]>,
+    { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: (() => void) | undefined },
+  ): Promise<void> {
     signal.throwIfAborted()
     this.#parts ??= this.#makeParts()
     const parts = this.#parts
@@ -86,7 +90,11 @@ class HttpSink implements Sink<unknown> {
         failed.signal.throwIfAborted()
         const sent = deliverChunk({ task, chunk, key: keyOf(chunk.number), signal: failed.signal }, parts)
           .then(
-            () => progress.note(chunk),
+            () => {
+              progress.note(chunk)
+              // Rows come by the hundred, and may go one by one: without it the task would look stuck in between.
+              onProgress?.()
+            },
             error => failed.abort(error),
           )
           .finally(() => underWay.delete(sent))

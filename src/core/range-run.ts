@@ -277,7 +277,8 @@ export class RangeRun {
       else {
         signal.throwIfAborted()
         const counted = this.#countRows(rows, branch) as AsyncIterable<readonly never[]>
-        await output.sink.write(task, counted, { signal, log: this.#context.log })
+        const { log, onProgress } = this.#context
+        await output.sink.write(task, counted, { signal, log, onProgress })
         branch.outcome = 'in'
       }
     } catch (thrown) {

@@ -93,8 +93,14 @@ export interface Sink<in Row> {
   /**
    * Resolves only when all rows of the task are in for good. A `RecordError` with `row` (from 1, in the task) and `output` in its details is given the
    * offset of the record by the task runner.
+   *
+   * That rows are drawn is seen; a sink that takes long over those it has in hand calls `onProgress` whenever some are in, or it looks stuck.
    */
-  write(task: Task, rows: AsyncIterable<readonly Row[]>, context: { readonly signal: AbortSignal; readonly log: Log }): Promise<void>
+  write(
+    task: Task,
+    rows: AsyncIterable<readonly Row[]>,
+    context: { readonly signal: AbortSignal; readonly log: Log; readonly onProgress?: (() => void) | undefined },
+  ): Promise<void>
   /** On the driver, when every task of the batch is in and before the store's commit. Idempotent. */
   commitBatch?(batch: CompletedBatch): Promise<void>
   close?(): Promise<void>

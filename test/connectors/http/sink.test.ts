@@ -52,6 +52,21 @@ describe('rows over HTTP', () => {
     ])
   })
 
+  test('tell of each request that was taken, for one array of them may take long', async () => {
+    await using endpoint = await Endpoint.open()
+    await using opened = await openSink({ url: endpoint.url, maxRowsPerRequest: 1 })
+    let progress = 0
+    const onProgress = () => {
+      progress += 1
+    }
+    async function* oneArray() {
+      yield ids(7)
+    }
+    const log = { debug() {}, info() {}, warn() {}, error() {} }
+    await opened.sink.write(httpTask(), oneArray(), { signal: new AbortController().signal, log, onProgress })
+    expect(progress).toBe(7)
+  })
+
   test('of a task without any make no request', async () => {
     await using endpoint = await Endpoint.open()
     await using opened = await openSink({ url: endpoint.url })

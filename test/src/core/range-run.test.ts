@@ -211,3 +211,39 @@ test('an output that was left behind and fails leaves no read open', async () =>
   expect(read).not.toHaveProperty('error')
   expect(failed?.error).toMatchObject({ message: 'the disk is full' })
 })
+
+test('a sink that takes long over rows in hand tells of its progress, and whoever gave the task hears of it', async () => {
+  const source = numbered()
+  let told = 0
+  let before = 0
+  const sink: Sink<never> = {
+    name: 'slow',
+    guarantee: 'at-least-once',
+    ordering: 'none',
+    async write(_task, rows, { onProgress }) {
+      for await (const _ of rows);
+      before = told
+      onProgress?.()
+    },
+  }
+  const task: Task = { stream: 's', batchId: 1, epoch: 1, index: 0, range: RANGE, batchTime: 0, output: 'slow', attempt: 'a' }
+  const group: TaskGroup = {
+    range: RANGE,
+    isolation: 'read_committed',
+    timeoutMs: 60_000,
+    onDataLoss: NO_LOSS,
+    onRecordError: 'fail',
+    tasks: [task],
+  }
+  const onProgress = () => {
+    told += 1
+  }
+  await runTasks({ stream: 's', outputs: new Map([['slow', { name: 'slow', source, stages: [], sink }]]) }, group, {
+    clock: new ManualClock(),
+    log: silentLog,
+    signal: new AbortController().signal,
+    onProgress,
+  })
+  expect(told).toBeGreaterThan(before)
+  expect(before).toBeGreaterThan(0)
+})
