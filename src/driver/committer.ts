@@ -19,11 +19,11 @@ export type FenceFacts = Pick<RecentBatches, 'lastWritten'> & {
 export class Committer {
   readonly #store: OffsetStore
   readonly #lease: Lease
-  readonly #job: RunnableJob
+  readonly #job: Pick<RunnableJob, 'outputs'>
   readonly #world: World
   readonly #retry: RetryOptions
 
-  constructor(store: OffsetStore, lease: Lease, job: RunnableJob, world: World, retry: RetryOptions) {
+  constructor(store: OffsetStore, lease: Lease, job: Pick<RunnableJob, 'outputs'>, world: World, retry: RetryOptions) {
     this.#store = store
     this.#lease = lease
     this.#job = job

@@ -9,12 +9,15 @@ import type { Planner } from './planner.ts'
 import { resolveStartingPoints } from './starting-points.ts'
 import { untold } from './untold.ts'
 
+/** What of a job its positions need. */
+export type PositionsJob = Pick<DriverJob, 'store'> & { readonly options: Pick<DriverJob['options'], 'onDataLoss'> }
+
 /**
  * How far the stream has committed, partition by partition, and every way it moves but by a commit: starting points, and records that are gone.
  * Each move is in the store before it counts here.
  */
 export class Positions {
-  readonly #job: DriverJob
+  readonly #job: PositionsJob
   readonly #lease: Lease
   readonly #planner: Planner
   readonly #bus: EventBus
@@ -26,7 +29,7 @@ export class Positions {
 
   /** `onMoved` hears of every position that was taken over from the store or written into it. */
   constructor(
-    job: DriverJob,
+    job: PositionsJob,
     lease: Lease,
     planner: Planner,
     bus: EventBus,

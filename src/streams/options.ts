@@ -8,6 +8,7 @@ import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
 import { DEFAULT_OUTPUT_WAIT_MS } from '../core/range-run.ts'
 import type { Guarantee } from '../core/sink.ts'
+import type { Source } from '../core/source.ts'
 import type { TopicPartition } from '../core/values.ts'
 import type { DriverOptions } from '../driver/driver-job.ts'
 import { parseOptions } from '../util/parse-options.ts'
@@ -181,6 +182,25 @@ const schema = z.strictObject({
   log: object<Log>('a logger with debug, info, warn and error, such as a pino logger', ['debug', 'info', 'warn', 'error']).optional(),
 })
 
+/** What an engine that runs a stream by itself says: no outputs, no executor, nothing of records. */
+const directSchema = schema
+  .pick({
+    name: true,
+    batchIntervalMs: true,
+    limits: true,
+    onDataLoss: true,
+    retry: true,
+    leaseTtlMs: true,
+    owner: true,
+    listeners: true,
+    log: true,
+  })
+  .extend({
+    offsets: schema.shape.offsets.unwrap(),
+    source: object<Source<unknown>>("a source, such as kafkaSource({ kafka, topics }) of 'tidemark/kafka'", ['latestOffsets', 'read']),
+    steal: z.boolean().default(false),
+  })
+
 /** A stream's options with every default in. */
 export type CompleteOptions = {
   readonly name: string
@@ -225,4 +245,15 @@ export function completeOptions(options: StreamOptions): CompleteOptions {
     owner: rest.owner ?? `${hostname()}:${process.pid}:${systemRandom.id(8)}`,
   })
   return { name, offsets, guarantee, executor, listeners, log, driver }
+}
+
+/** Checks and completes the options of a stream that an engine runs. @throws ConfigError listing every mistake with its path */
+export function completeDirectOptions<Row>({
+  source,
+  steal = false,
+  ...options
+}: StreamOptions & { readonly offsets: OffsetStore; readonly source: Source<Row>; readonly steal?: boolean }) {
+  parseOptions(directSchema, { source, steal, ...options }, 'openDirectStream')
+  const { name, listeners, log, driver } = completeOptions(options)
+  return { name, listeners, log, source, offsets: options.offsets, steal, driver: driver() }
 }

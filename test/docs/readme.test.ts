@@ -14,6 +14,7 @@ describe('links and paths', () => {
     'docs/outputs.md',
     'docs/operations.md',
     'docs/executors.md',
+    'docs/other-engines.md',
   ])('%s names only files that are there', document => {
     const text = readText(document)
     const links = Array.from(text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g), ([, path = '']) => join(dirname(document), path))
