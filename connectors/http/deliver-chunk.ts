@@ -2,10 +2,11 @@ import type { Agent } from 'node:http'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { Clock } from '../../src/core/clock.ts'
-import { ConfigError, ConnectionError, errorMessage, isRetryable, TaskFailedError, TimeoutError } from '../../src/core/errors.ts'
+import { ConfigError, ConnectionError, errorMessage, isRetryable, TaskFailedError } from '../../src/core/errors.ts'
 import { ownVersion } from '../../src/core/own-version.ts'
 import type { Random } from '../../src/core/random.ts'
 import type { Task } from '../../src/core/values.ts'
+import { answerWithin } from '../../src/util/answer-within.ts'
 import { detailsOf, type RowChunk, showRows } from './chunk-rows.ts'
 import type { Circuit, Passage } from './circuit.ts'
 import { type Endpoint, redactor } from './endpoint.ts'
@@ -126,12 +127,13 @@ async function tryOnce(request: HttpRequestInfo, body: Uint8Array, delivery: Del
 async function askForHeaders(
   request: HttpRequestInfo,
   { task, signal }: Delivery,
-  { options: { headers, keyHeader, timeoutMs }, clock }: DeliveryParts,
+  { options: { headers, keyHeader, timeoutMs } }: DeliveryParts,
 ): Promise<{ readonly headers: HttpHeaders } | Extract<Verdict, { is: 'again' }>> {
   if (typeof headers !== 'function') return { headers }
   let given: HttpHeaders
   try {
-    given = await withinTime(Promise.resolve(headers(request)), timeoutMs, clock, signal)
+    // A function of the job that listens to no signal must not keep a task for ever.
+    given = await answerWithin(Promise.resolve(headers(request)), timeoutMs, signal)
   } catch (error) {
     signal.throwIfAborted()
     const reason = `the headers function of output ${task.output} failed: ${errorMessage(error)}`
@@ -141,24 +143,6 @@ async function askForHeaders(
   const bad = findBadHeader(given, keyHeader)
   if (bad === undefined) return { headers: given }
   throw new ConfigError(`The headers function of output ${task.output} gave headers that cannot be sent: ${bad}.`)
-}
-
-/** A function of the job that listens to no signal must not keep a task for ever. */
-function withinTime<T>(work: Promise<T>, ms: number, clock: Clock, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const end = (settle: () => void) => {
-      cancelTimer()
-      signal.removeEventListener('abort', abort)
-      settle()
-    }
-    const abort = () => end(() => reject(signal.reason))
-    const cancelTimer = clock.after(ms, () => end(() => reject(new TimeoutError(`no headers within ${ms} ms (timeoutMs)`))))
-    signal.addEventListener('abort', abort)
-    work.then(
-      value => end(() => resolve(value)),
-      error => end(() => reject(error)),
-    )
-  })
 }
 
 /** Names in one spelling: `Content-Type` of the job takes the place of ours. */

@@ -251,6 +251,8 @@ describe('headers of the job', () => {
     })
     await opened.write(1)
     expect(endpoint.rows).toEqual(ids(1))
+    await using hanging = await openSink({ url: endpoint.url, headers: () => new Promise(() => {}), timeoutMs: 20, attempts: 1 })
+    await expect(hanging.write(1)).rejects.toThrow('the headers function of output http:api failed: no answer within 20 ms')
     await using mistaken = await openSink({
       url: endpoint.url,
       headers: () => {
