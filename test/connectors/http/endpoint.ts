@@ -30,7 +30,7 @@ export type Act =
 export type EndpointOptions = {
   /** Called for each request that came whole, with its number from 0. @default takes everything */
   readonly act?: (request: Received, number: number) => Act | Promise<Act>
-  readonly tls?: { readonly key: string; readonly cert: string }
+  readonly tls?: { readonly key: string; readonly cert: string; readonly ca?: string; readonly requestCert?: boolean }
   readonly port?: number
 }
 

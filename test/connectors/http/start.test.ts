@@ -44,6 +44,19 @@ describe('an endpoint over TLS', () => {
     expect(endpoint.rows).toEqual(ids(3))
   })
 
+  test('that asks for a certificate of its client gets the one that is given, and says so where there is none', async () => {
+    await using endpoint = await Endpoint.open({ tls: { ...tls, ca: tls.cert, requestCert: true } })
+    await using opened = await openSink({ url: endpoint.url, tls: { ca: tls.cert, cert: tls.cert, key: tls.key } })
+    await opened.write(3)
+    expect(endpoint.rows).toEqual(ids(3))
+    await using nameless = await openSink({ url: endpoint.url, tls: { ca: tls.cert } })
+    await expect(nameless.write(3)).rejects.toMatchObject({
+      code: 'CONNECTION',
+      message: expect.stringMatching(/certificate required|socket hang up|ECONNRESET/),
+    })
+    expect(endpoint.rows).toEqual(ids(3))
+  })
+
   test('is refused where nobody vouches for its certificate', async () => {
     await using endpoint = await Endpoint.open({ tls })
     await expect(openSink({ url: endpoint.url })).rejects.toMatchObject({
