@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ownVersion } from '../core/own-version.ts'
+import { addBackfillCommand } from './backfill-command.ts'
 import { addExecutorCommand } from './executor-command.ts'
 import { addOffsetsCommand } from './offsets-command.ts'
 import { addPlanCommand } from './plan-command.ts'
@@ -21,6 +22,7 @@ Examples:
   tidemark offsets show orders.ts         committed, earliest and latest offsets, lag, the begun batch
   tidemark offsets reset orders.ts --to earliest    put a stream elsewhere; shows what that means and asks
   tidemark replay orders.ts --batch 17    run a batch of the history once more, beside the stream
+  tidemark backfill orders.ts --from 2026-11-01 --to 2026-11-02    the job over a past, beside the stream
   tidemark streams --store sqlite:orders.offsets.db    the streams of a store
 
 A store is a URL: sqlite:path/to/offsets.db, postgres://user@host/database, redis://host:6379 (rediss: with TLS), zookeeper://host:2181,host:2181/root
@@ -54,6 +56,7 @@ export function tidemarkProgram(): Command {
   addPlanCommand(program)
   addOffsetsCommand(program)
   addReplayCommand(program)
+  addBackfillCommand(program)
   addStreamsCommand(program)
   addStatusCommand(program)
   return program

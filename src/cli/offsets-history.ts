@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import type { HistoryEntry } from '../core/offset-store.ts'
 import { countOffsets, type OffsetRange, type PartitionOffset, showPartition } from '../core/values.ts'
+import { showBound } from '../driver/backfill/asked.ts'
+import { readSaved } from '../driver/backfill/saved-backfill.ts'
 import { withStream } from './open-stream.ts'
 import { addStreamArguments } from './options.ts'
 import { parseCount } from './parse-count.ts'
@@ -47,7 +49,7 @@ async function showHistory(path: string | undefined, options: HistoryOptions): P
       new Date(entry.at).toISOString(),
       String(entry.epoch),
       entry.kind,
-      describe(entry),
+      describe(entry, stream),
     ])
     printTable(['seq', 'at', 'epoch', 'kind', 'what'], rows, { align: 'words' })
     const oldest = entries.at(-1)?.seq ?? 0
@@ -55,7 +57,7 @@ async function showHistory(path: string | undefined, options: HistoryOptions): P
   })
 }
 
-function describe(entry: HistoryEntry): string {
+function describe(entry: HistoryEntry, stream: string): string {
   switch (entry.kind) {
     case 'start':
       return `${showPositions(entry.offsets)}`
@@ -65,11 +67,20 @@ function describe(entry: HistoryEntry): string {
       return `batch ${entry.batch.id} given up: ${showRanges(entry.batch.ranges)} (${entry.reason})`
     case 'reset': {
       const forgotten = entry.forgotten.length === 0 ? [] : [`forgotten: ${showSome(entry.forgotten.map(showPartition))}`]
-      return `${[...(entry.offsets.length === 0 ? [] : [showPositions(entry.offsets)]), ...forgotten].join('; ')} (${entry.reason})`
+      return `${[...(entry.offsets.length === 0 ? [] : [showPositions(entry.offsets)]), ...forgotten].join('; ')} (${describeReason(entry, stream)})`
     }
     default:
       return entry satisfies never
   }
+}
+
+/** What settles a backfill holds all of its ends. */
+function describeReason(entry: Extract<HistoryEntry, { kind: 'reset' }>, stream: string): string {
+  const backfill = readSaved(entry, stream)
+  if (backfill === undefined) return entry.reason
+  const { of, asked, ranges } = backfill
+  const offsets = ranges.reduce((sum, range) => sum + countOffsets(range), 0)
+  return `backfill of ${of} from ${showBound(asked.from)} to ${showBound(asked.to)}, ${showCount(offsets, 'offset')}`
 }
 
 function showRanges(ranges: readonly OffsetRange[]): string {

@@ -34,3 +34,26 @@ export function showNumber(value: number | undefined): string {
 export function showCount(count: number, one: string, many = `${one}s`): string {
   return `${showNumber(count)} ${count === 1 ? one : many}`
 }
+
+/** Bytes as people read them: `94.1 MiB`. */
+export function showBytes(bytes: number): string {
+  let value = bytes
+  let unit = 'bytes'
+  for (const next of ['KiB', 'MiB', 'GiB', 'TiB']) {
+    if (value < 1024) break
+    value /= 1024
+    unit = next
+  }
+  return unit === 'bytes' ? showCount(value, 'byte') : `${value.toFixed(value < 100 ? 1 : 0)} ${unit}`
+}
+
+/** A duration as people read it: `0.4 s`, `42 s`, `3 m 20 s`, `5 h 2 m`, `2 d 4 h`. */
+export function showDuration(ms: number): string {
+  if (ms < 10_000) return `${(ms / 1_000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1_000)
+  const [large, small, size] =
+    seconds < 60 ? ['s', '', 1] : seconds < 3_600 ? ['m', 's', 60] : seconds < 86_400 ? ['h', 'm', 3_600] : ['d', 'h', 86_400]
+  if (small === '') return `${seconds} ${large}`
+  const rest = Math.floor((seconds % Number(size)) / { s: 1, m: 60, h: 3_600 }[small as 's' | 'm' | 'h'])
+  return `${showNumber(Math.floor(seconds / Number(size)))} ${large} ${rest} ${small}`
+}

@@ -14,6 +14,18 @@ const RATE_WINDOW_MS = 5_000
 const IDLE_AFTER_MS = 1_000
 const RANGES_SHOWN = 8
 
+/** What is shown of a run in place of the line that every run has. */
+export interface ProgressView {
+  /** How often it is printed where there is no terminal (ms). */
+  readonly printMs: number
+  note(event: StreamEvent): void
+  /** Lines for a terminal of this size, or one for the output of a program. */
+  text(size: { readonly columns: number; readonly rows: number } | undefined): string
+}
+
+/** For a terminal that does not say how large it is. */
+const UNKNOWN_SIZE = { columns: 80, rows: 24 }
+
 /**
  * Shows a run on stderr: records a second, lag, batch and delay. On a terminal it is one line that changes, elsewhere a line a second;
  * what needs to be read stays above it.
@@ -22,6 +34,7 @@ export class Progress {
   readonly #terminal: Terminal
   readonly #line: StatusLine | undefined
   readonly #timer: NodeJS.Timeout
+  readonly #view: ProgressView | undefined
   readonly #rate = new Rate(RATE_WINDOW_MS)
   /** Troubles that were told; each is told once until all is well again. */
   readonly #told = new Set<string>()
@@ -38,10 +51,11 @@ export class Progress {
   #hasNews = false
   #ended = false
 
-  constructor(terminal: Terminal, others: readonly Terminal[] = []) {
+  constructor(terminal: Terminal, others: readonly Terminal[] = [], view?: ProgressView) {
     this.#terminal = terminal
+    this.#view = view
     this.#line = terminal.isTTY ? new StatusLine(terminal, others) : undefined
-    this.#timer = setInterval(() => this.#show(), terminal.isTTY ? REDRAW_MS : PRINT_MS).unref()
+    this.#timer = setInterval(() => this.#show(), terminal.isTTY ? REDRAW_MS : (view?.printMs ?? PRINT_MS)).unref()
   }
 
   readonly listener: Listener = event => this.#note(event)
@@ -80,6 +94,7 @@ export class Progress {
   }
 
   #note(event: StreamEvent): void {
+    this.#view?.note(event)
     switch (event.type) {
       case 'standingBy':
         this.say(`${event.stream}: standing by. ${event.reason}`)
@@ -160,6 +175,10 @@ export class Progress {
   }
 
   #text(): string {
+    if (this.#view !== undefined) {
+      const { isTTY, columns, rows } = this.#terminal
+      return this.#view.text(isTTY ? { columns: columns || UNKNOWN_SIZE.columns, rows: rows || UNKNOWN_SIZE.rows } : undefined)
+    }
     if (this.#batch === undefined) return 'waiting for records'
     const { id, isReplay } = this.#batch
     const waited = this.#completedAt === undefined ? 0 : performance.now() - this.#completedAt

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { ConfigError } from '../core/errors.ts'
 import type { Until } from '../driver/driver-job.ts'
+import { parseTime, TIME_FORMS } from '../util/parse-time.ts'
 import { addExecutorOptions, type ExecutorOptions, openExecutor } from './executor-options.ts'
 import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
 import { addStoreOption } from './options.ts'
-import { parseTime, TIME_FORMS } from './parse-time.ts'
 import { printJson, showCount } from './print.ts'
 import { runToEnd } from './run-to-end.ts'
 

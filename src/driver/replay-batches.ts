@@ -3,8 +3,17 @@ import type { HistoryEntry, OffsetStore } from '../core/offset-store.ts'
 import { type Batch, sameRange } from '../core/values.ts'
 import { readFacts } from './batch-facts.ts'
 
-/** Finds batches of a stream's history by their ids, in the order of the ids asked for. Throws `ConfigError` for one that cannot be run again, with why. */
-export async function findBatches(store: OffsetStore, stream: string, ids: readonly number[], signal: AbortSignal): Promise<Batch[]> {
+/**
+ * Finds committed batches of a stream's history by their ids, in the order of the ids asked for. Throws `ConfigError` for one that cannot be found, with why;
+ * `use` is what it was to be used for.
+ */
+export async function findBatches(
+  store: OffsetStore,
+  stream: string,
+  ids: readonly number[],
+  signal: AbortSignal,
+  use = 'be replayed',
+): Promise<Batch[]> {
   const state = await store.read(stream, { signal })
   const wanted = new Set(ids)
   const found = new Map<number, Extract<HistoryEntry, { kind: 'batch' | 'discard' }>>()
@@ -17,7 +26,7 @@ export async function findBatches(store: OffsetStore, stream: string, ids: reado
   return ids.map(id => {
     const entry = found.get(id)
     if (entry?.kind === 'batch') return entry.batch
-    throw new ConfigError(`Batch ${id} of ${stream} cannot be replayed: ${whyNot(id, entry, state)}`, { details: { stream, batchId: id } })
+    throw new ConfigError(`Batch ${id} of ${stream} cannot ${use}: ${whyNot(id, entry, state)}`, { details: { stream, batchId: id } })
   })
 }
 

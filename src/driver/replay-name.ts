@@ -1,5 +1,6 @@
 import { ConfigError, isTidemarkError } from '../core/errors.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
+import { numbersAfter } from './numbered-streams.ts'
 import { progressOf, type ReplayOf } from './replay-batches.ts'
 import { surgeryOwner } from './surgery-lease.ts'
 
@@ -29,10 +30,7 @@ export async function nameReplay(
   { isDryRun, signal }: { readonly isDryRun: boolean; readonly signal: AbortSignal },
 ): Promise<ReplayName> {
   const prefix = `${stream}~replay-`
-  const numbers = (await store.streams({ signal }))
-    .filter(name => name.startsWith(prefix) && /^[1-9]\d*$/.test(name.slice(prefix.length)))
-    .map(name => Number(name.slice(prefix.length)))
-    .sort((a, b) => b - a)
+  const numbers = await numbersAfter(store, prefix, signal)
   for (const number of numbers) {
     const name = `${prefix}${number}`
     const progress = await progressOf(store, name, replay, signal)

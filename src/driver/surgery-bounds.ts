@@ -25,7 +25,11 @@ export async function readBounds(sources: readonly JobSource[], options: CallOpt
  *
  * Throws `ConfigError`.
  */
-export function placeInLog(positions: readonly PartitionOffset[], bounds: ReadonlyMap<string, LogBounds>): PartitionOffset[] {
+export function placeInLog(
+  positions: readonly PartitionOffset[],
+  bounds: ReadonlyMap<string, LogBounds>,
+  what = 'The stream cannot be put there',
+): PartitionOffset[] {
   const wrong: string[] = []
   const placed = positions.map(position => {
     const found = bounds.get(partitionKey(position))
@@ -47,5 +51,5 @@ export function placeInLog(positions: readonly PartitionOffset[], bounds: Readon
   if (wrong.length === 0) return placed
   const shown = wrong.slice(0, 5).join('; ')
   const more = wrong.length > 5 ? `; and ${wrong.length - 5} more` : ''
-  throw new ConfigError(`The stream cannot be put there: ${shown}${more}. Choose offsets within the logs, which \`offsets show\` lists.`)
+  throw new ConfigError(`${what}: ${shown}${more}. Choose offsets within the logs, which \`offsets show\` lists.`)
 }

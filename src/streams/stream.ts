@@ -1,67 +1,26 @@
 import { JOB_BRAND } from '../core/brands.ts'
 import { systemClock } from '../core/clock.ts'
 import { ConfigError, JobError } from '../core/errors.ts'
-import type { Listener } from '../core/events.ts'
-import type { Executor } from '../core/executor.ts'
 import { isExecuting, type JobDoor } from '../core/job-door.ts'
 import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
 import type { JobOrigin, RunnableJob, RunnableOutput } from '../core/runnable-job.ts'
 import type { Source } from '../core/source.ts'
-import type { Batch } from '../core/values.ts'
+import type { BackfillPlan } from '../driver/backfill/plan-backfill.ts'
 import { checkGuarantee } from '../driver/check-guarantee.ts'
 import { Driver } from '../driver/driver.ts'
-import type { BatchFunction, DriverJob, JobSource, Until } from '../driver/driver-job.ts'
+import type { BatchFunction, DriverJob, JobSource } from '../driver/driver-job.ts'
 import { inspectJob, type NextBatch } from '../driver/inspect-job.ts'
-import type { RunSummary } from '../driver/run-summary.ts'
 import { inProcess } from '../executors/in-process.ts'
+import { type BackfillRun, planJobBackfill, runPlannedBackfill, startJobBackfill } from './backfill.ts'
+import type { BackfillOptions } from './backfill-options.ts'
 import { callerModule } from './caller-module.ts'
 import { defaultLog } from './default-log.ts'
 import { type DeclaredOutput, type Flow, flowFrom } from './flow.ts'
 import { hashJob } from './job-hash.ts'
 import { type CompleteOptions, completeOptions, type StreamOptions } from './options.ts'
-
-export type StartOptions = {
-  /** Where the run ends by itself: what is there now, a time (ms), or exact offsets. @default it goes on until stopped */
-  readonly until?: Until
-  /** Takes the lease over from a live driver, which then stops with `FencedError`. @default false */
-  readonly steal?: boolean
-  /** Ends when the batch that was begun is committed, and begins none. @default false */
-  readonly finish?: boolean
-  /** Runs the job under another name, with a lease, positions and ledgers of its own: a replay. @default the job's name */
-  readonly name?: string
-  /** Runs exactly these batches of a history, as batches 1, 2, … of the stream `name`, and ends. Those it has committed already are passed over. */
-  readonly batches?: readonly Batch[]
-  /** Only these outputs of the job. @default all */
-  readonly outputs?: readonly string[]
-  /**
-   * Outputs whose destination is made to agree with the offset store, after a person has looked at what a refusal said: its fence is set to what the
-   * store says.
-   */
-  readonly adopt?: readonly string[]
-  /** The store for a job that has none of its own. */
-  readonly offsets?: OffsetStore
-  /** Where this run's tasks run, in place of the job's own executor. */
-  readonly executor?: Executor
-  /** The URL of the module that exports the job, for executors in other threads. @default the module that called `stream()` */
-  readonly module?: string
-  /** Told of this run's events, beside the job's own listeners. */
-  readonly listeners?: readonly Listener[]
-  /** Replaces the job's log for this run. */
-  readonly log?: Log
-}
-
-/** A run of a stream. */
-export interface Run extends AsyncDisposable {
-  /** Resolves when the run has ended and everything is closed; rejects with what ended it, and nothing of the batch in hand is committed. */
-  readonly done: Promise<RunSummary>
-  /** Finishes and commits the batch in hand, then ends; with `now`, ends at once and the batch stays begun. Resolves when it has ended. */
-  stop(options?: { readonly now?: boolean }): Promise<void>
-  /** Begins no further batch until `resume`; the lease is kept. */
-  pause(): void
-  resume(): void
-}
+import type { Run, StartOptions } from './run.ts'
 
 /** A job: what has a name, a store and a clock. Declaring one connects nothing. */
 export interface StreamJob {
@@ -70,6 +29,13 @@ export interface StreamJob {
   from<Row>(source: Source<Row>): Flow<Row, StreamJob>
   /** Resolves when the run holds the lease or stands by for it; rejects where it cannot start. */
   start(options?: StartOptions): Promise<Run>
+  /**
+   * Runs the job over a bounded past, beside the live stream and under a name of its own: with a lease, positions and ledgers of its own. One that was
+   * asked the same and has not come to its end is gone on with. Resolves when it holds its lease; its `done` resolves at its end.
+   */
+  backfill(options: BackfillOptions): Promise<BackfillRun>
+  /** What a backfill would do: which offsets, and what that means for each output. Nothing is written; a little is read, to say what it weighs. */
+  planBackfill(options: BackfillOptions): Promise<BackfillPlan>
 }
 
 /** What the CLI asks of a job, which may be of another copy of this package. */
@@ -83,6 +49,9 @@ export type JobInternals = JobDoor & {
   readonly close: (offsets?: OffsetStore) => Promise<void>
   /** The job as its driver has it, for what is done to a stream by hand. */
   readonly compile: (options?: { readonly offsets?: OffsetStore }) => DriverJob
+  /** Plans a backfill, and runs one as it was planned and shown. */
+  readonly planBackfill: (options: BackfillOptions, how: { readonly weigh: boolean }) => Promise<BackfillPlan>
+  readonly runBackfill: (plan: BackfillPlan, options: BackfillOptions) => Promise<BackfillRun>
 }
 
 /**
@@ -123,6 +92,8 @@ class Job implements StreamJob {
         await store.close()
       },
       compile: (options = {}) => this.#compile(options),
+      planBackfill: (options, how) => planJobBackfill(own => this.#compile(own), options, how),
+      runBackfill: (plan, options) => runPlannedBackfill(own => this.#compile(own), plan, options),
     }
     Object.defineProperty(this, JOB_BRAND, { value: internals })
   }
@@ -143,13 +114,17 @@ class Job implements StreamJob {
     })
   }
 
+  async backfill(options: BackfillOptions): Promise<BackfillRun> {
+    this.#checkNotExecuting()
+    return startJobBackfill(own => this.#compile(own), options)
+  }
+
+  planBackfill(options: BackfillOptions): Promise<BackfillPlan> {
+    return planJobBackfill(own => this.#compile(own), options, { weigh: true })
+  }
+
   async start(options: StartOptions = {}): Promise<Run> {
-    if (isExecuting()) {
-      throw new JobError(
-        `Stream ${this.name} is started by its own module, which a thread or an executor is importing to run its tasks. Start it in another module, ` +
-          'or only where it is the program: if (import.meta.main) await job.start().',
-      )
-    }
+    this.#checkNotExecuting()
     const job = this.#compile(options)
     checkGuarantee(job)
     checkOutputs(job, options.adopt ?? [], 'adopt')
@@ -168,6 +143,14 @@ class Job implements StreamJob {
     })
     await driver.started
     return driver
+  }
+
+  #checkNotExecuting(): void {
+    if (!isExecuting()) return
+    throw new JobError(
+      `Stream ${this.name} is started by its own module, which a thread or an executor is importing to run its tasks. Start it in another module, ` +
+        'or only where it is the program: if (import.meta.main) await job.start().',
+    )
   }
 
   #compile(options: StartOptions): DriverJob {

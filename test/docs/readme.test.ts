@@ -13,6 +13,7 @@ describe('links and paths', () => {
     'docs/offset-stores.md',
     'docs/outputs.md',
     'docs/operations.md',
+    'docs/backfill.md',
     'docs/executors.md',
     'docs/other-engines.md',
   ])('%s names only files that are there', document => {

@@ -120,6 +120,7 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
       'OutputOptions',
     ],
     ...['StreamJob', 'Flow', 'Run', 'RunSummary', 'StartOptions', 'Until'],
+    ...['BackfillFrom', 'BackfillTo', 'BackfillPlan', 'BackfillOptions', 'BackfillRun'],
   ],
   'tidemark/kafka': [
     ...['KafkaSinkOptions', 'KafkaContent', 'KafkaHeaders'],

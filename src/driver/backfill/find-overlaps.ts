@@ -1,0 +1,71 @@
+import type { OffsetStore } from '../../core/offset-store.ts'
+import { type OffsetRange, partitionKey } from '../../core/values.ts'
+import { type StreamTrace, topicIdsOf, traceStream } from './stream-trace.ts'
+
+/** Offsets of a backfill that another stream of the same job writes to the same outputs: its rows are there already, or come. */
+export type Overlap = {
+  readonly stream: string
+  /** Offsets that it has committed. */
+  readonly committed: number
+  /** Offsets that it has yet to read: the live stream goes on. */
+  readonly toCome: number
+  /** By partition, those that have any. */
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly committed: number
+    readonly toCome: number
+  }[]
+}
+
+/**
+ * What else has written, or will write, the rows of a backfill: the live stream, and earlier backfills and replays beside it, by their histories. A backfill
+ * under a name of its own knows nothing of them, and neither do its ledgers.
+ */
+export async function findOverlaps(
+  store: OffsetStore,
+  live: { readonly stream: string; readonly trace: StreamTrace },
+  { name, ranges, outputs }: { readonly name: string; readonly ranges: readonly OffsetRange[]; readonly outputs: readonly string[] },
+  signal: AbortSignal,
+): Promise<Overlap[]> {
+  const topicIds = topicIdsOf(ranges)
+  const beside = (await store.streams({ signal })).filter(stream => stream.startsWith(`${live.stream}~`) && stream !== name)
+  const found = [overlap(live.stream, live.trace, true)]
+  for (const stream of beside) found.push(overlap(stream, await traceStream(store, stream, { topicIds, signal }), false))
+  return found.filter(({ committed, toCome }) => committed + toCome > 0)
+
+  function overlap(stream: string, { state, covered }: StreamTrace, goesOn: boolean): Overlap {
+    const positions = new Map(state.offsets.map(at => [partitionKey(at), at.offset]))
+    const partitions = ranges.map(range => {
+      const key = partitionKey(range)
+      // After a rewind a stream has read some twice, and they count once.
+      const read = (covered.get(key) ?? []).filter(
+        part => part.outputs === undefined || part.outputs.some(output => outputs.includes(output)),
+      )
+      const from = goesOn ? positions.get(key) : undefined
+      const ahead = from === undefined ? [] : [{ fromOffset: from, untilOffset: Number.MAX_SAFE_INTEGER }]
+      const committed = countWithin(range, read)
+      const { topic, partition } = range
+      return { topic, partition, committed, toCome: countWithin(range, [...read, ...ahead]) - committed }
+    })
+    const sum = (what: 'committed' | 'toCome') => partitions.reduce((total, at) => total + at[what], 0)
+    const some = partitions.filter(({ committed, toCome }) => committed + toCome > 0)
+    return { stream, committed: sum('committed'), toCome: sum('toCome'), partitions: some }
+  }
+}
+
+type Part = { readonly fromOffset: number; readonly untilOffset: number }
+
+/** How many offsets of the range some part has. */
+function countWithin({ fromOffset, untilOffset }: Part, parts: readonly Part[]): number {
+  let count = 0
+  let reached = fromOffset
+  for (const part of parts.toSorted((a, b) => a.fromOffset - b.fromOffset)) {
+    const from = Math.max(reached, part.fromOffset)
+    const until = Math.min(untilOffset, part.untilOffset)
+    if (until <= from) continue
+    count += until - from
+    reached = until
+  }
+  return count
+}
