@@ -17,7 +17,7 @@ export function addExecutorOptions(command: Command): Command {
 export function addThreadOptions(command: Command, threadsAre: string): Command {
   return command
     .option('--threads <n>', threadsAre, parseCount('--threads'))
-    .option('--max-heap-mib <n>', 'the heap of a thread, MiB (1024)', parseCount('--max-heap-mib'))
+    .option('--max-heap-mib <n>', 'the heap of a thread, MiB (2048)', parseCount('--max-heap-mib'))
 }
 
 /** `--executors`, for commands that go to where a driver and its executors meet. */

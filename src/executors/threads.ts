@@ -18,8 +18,9 @@ export type ThreadsOptions = {
   readonly concurrency?: number | undefined
   /**
    * How large a thread's heap may grow, MiB. What is fetched lies outside the heap: kafkaSource's `maxBytesInFlight` bounds it, in each thread for itself.
-   * One step that takes more than 16 MiB beyond it at once (a Map or an array of millions that grows) ends the process and not the thread: Node's limit.
-   * @default 1024
+   * A lower limit makes V8 collect more often. One step that takes more than 16 MiB beyond it at once (a Map or an array of millions that grows) ends the
+   * process and not the thread: Node's limit.
+   * @default 2048
    */
   readonly maxHeapMiB?: number | undefined
 }
@@ -35,7 +36,7 @@ const threadsOptions = z
   .strictObject({
     size: z.int().min(1).max(1024).default(availableParallelism).describe('a whole number of threads, from 1'),
     concurrency: z.int().min(1).default(4).describe('a whole number of ranges, from 1'),
-    maxHeapMiB: z.int().min(16).default(1024).describe('a whole number of MiB, from 16'),
+    maxHeapMiB: z.int().min(16).default(2048).describe('a whole number of MiB, from 16'),
   })
   .describe('options such as { size: 4 }')
 

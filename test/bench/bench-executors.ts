@@ -6,25 +6,32 @@ import { ExecutorProcess } from './executors/executor-process.ts'
 import type { ExecutorKind, OverheadArguments, OverheadResult } from './executors/overhead.ts'
 import { type Bench, type BenchRow, median } from './report.ts'
 import { runChild, spawnChild } from './run-child.ts'
-import { fillReadTopics, makeTopic } from './topics.ts'
+import { makeTopic } from './topics.ts'
 
 /** Spark 4 Structured Streaming, local[2], the same parse-and-count on a machine like this one, M records/s. */
 const SPARK = 0.67
-/** Of a batch; a first one is read before, for everything to be compiled. */
+const COUNTED_RECORDS = 5_000_000
+/** Of one batch. */
 const HOT_RECORDS = 2_000_000
+/** Read before, for everything to be compiled, in each thread. */
+const WARM_UP_RECORDS = 2_000_000
+const HOT_WARM_UP_RECORDS = 2 * HOT_RECORDS
 
 /** Threads against in-process, what each executor costs a batch, a killed executor, and a hot partition in slices. */
 export async function benchExecutors(kafka: KafkaCluster, bench: Bench): Promise<BenchRow[]> {
   return [...(await benchThreads(kafka, bench)), ...(await benchHotPartition(kafka, bench)), ...(await benchOverhead(bench))]
 }
 
-async function benchThreads(kafka: KafkaCluster, { rounds, say, recorded }: Bench): Promise<BenchRow[]> {
-  await fillReadTopics(kafka, ['bench-none'], say)
-  const job = { brokers: kafka.brokers, topic: 'bench-none', limits: { maxRecordsPerBatch: 1_000_000 } }
+async function benchThreads(kafka: KafkaCluster, { rounds, recorded }: Bench): Promise<BenchRow[]> {
+  const topic = 'bench-json'
+  const all = WARM_UP_RECORDS + COUNTED_RECORDS
+  await makeTopic(kafka, topic)
+  await produce(kafka, { topic, count: all, bytes: 73 })
+  const job = { brokers: kafka.brokers, topic, limits: { maxRecordsPerBatch: 1_000_000 } }
   const rates: Record<'own' | 'threads', number[]> = { own: [], threads: [] }
   for (let round = 0; round < rounds; round++) {
-    rates.own.push(rateOf(await count({ job, threads: 0 }, 5_000_000)))
-    rates.threads.push(rateOf(await count({ job, threads: 2 }, 5_000_000)))
+    rates.own.push(rateOf(await count({ job, threads: 0, warmUpRows: WARM_UP_RECORDS }, all)))
+    rates.threads.push(rateOf(await count({ job, threads: 2, warmUpRows: WARM_UP_RECORDS }, all)))
   }
   recorded.threads = rates
   const ratio = median(rates.threads.map((rate, round) => rate / (rates.own[round] ?? Number.NaN)))
@@ -48,7 +55,8 @@ async function benchThreads(kafka: KafkaCluster, { rounds, say, recorded }: Benc
 async function benchHotPartition(kafka: KafkaCluster, { rounds, recorded }: Bench): Promise<BenchRow[]> {
   const topic = 'bench-hot'
   await makeTopic(kafka, topic, 1)
-  await produce(kafka, { topic, count: HOT_RECORDS * 2, bytes: 73 })
+  const all = HOT_WARM_UP_RECORDS + HOT_RECORDS
+  await produce(kafka, { topic, count: all, bytes: 73 })
   const seconds: Record<'whole' | 'sliced', number[]> = { whole: [], sliced: [] }
   const limits = { maxRecordsPerBatch: HOT_RECORDS }
   for (let round = 0; round < rounds; round++) {
@@ -56,7 +64,8 @@ async function benchHotPartition(kafka: KafkaCluster, { rounds, recorded }: Benc
       ['whole', {}],
       ['sliced', { minTasks: 4 }],
     ] as const) {
-      const result = await count({ job: { brokers: kafka.brokers, topic, limits: { ...limits, ...split } }, threads: 2 }, HOT_RECORDS * 2)
+      const job = { brokers: kafka.brokers, topic, limits: { ...limits, ...split } }
+      const result = await count({ job, threads: 2, warmUpRows: HOT_WARM_UP_RECORDS }, all)
       seconds[name].push(result.ms / 1_000)
     }
   }

@@ -65,6 +65,43 @@ describe('values that are parsed together', () => {
     )
   })
 
+  test('are never objects where one of them is none: in pieces of objects without arrays too', () => {
+    const pieces = fc.constantFrom(
+      ...[
+        '{"a":1}',
+        '{"a":1},{"b":2}',
+        '{"a":1},\n{"b":2}',
+        '{"a":"}',
+        '{","b":1}',
+        '{"a":{"b":1}',
+        '{"c":1}}',
+        '{"a":1,',
+        '{"a":1,"b":{',
+        '{}',
+        '{',
+      ],
+      ...['{"a":"\\', '{"a":"\n"}', '{"[":1}', '{"a":[1]}', '{"a":1}]', '{"a":1} ', ' {"a":1}', '{"a":1}\n,{"a":1}', '1'],
+    )
+    fc.assert(
+      fc.property(fc.array(pieces, { minLength: 2, maxLength: 6 }), values => {
+        const together = parseJsonArray(records(values))
+        if (together !== undefined) expect(together).toEqual(oneByOne(records(values)))
+        if (oneByOne(records(values)) === undefined) expect(together).toBeUndefined()
+      }),
+      { numRuns: 20_000 },
+    )
+  })
+
+  test('that are objects are what each is by itself, with arrays in them and without, and with names of any kind', () => {
+    const fields = fc.dictionary(fc.oneof(fc.string(), fc.constant('__proto__')), fc.jsonValue())
+    fc.assert(
+      fc.property(fc.array(fields, { minLength: 2 }), objects => {
+        const values = objects.map(object => JSON.stringify(object))
+        expect(parseJsonArray(records(values))).toEqual(oneByOne(records(values)))
+      }),
+    )
+  })
+
   test('that are not UTF-8 are decoded as they are one by one', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 6 }), { minLength: 2, maxLength: 4 }), bodies => {
