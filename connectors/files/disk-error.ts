@@ -1,3 +1,5 @@
+import type { Dirent } from 'node:fs'
+import { access, readdir, readFile } from 'node:fs/promises'
 import { AuthError, ConfigError, errorMessage, TidemarkError } from '../../src/core/errors.ts'
 
 /** Runs one call to the file system and gives its failure a sentence: `action` and `path` say what was tried. */
@@ -7,6 +9,43 @@ export async function onDisk<T>(action: string, path: string, call: () => Promis
   } catch (error) {
     throw toDiskError(error, action, path)
   }
+}
+
+/** Whether there is something at `path`. */
+export function isThere(path: string): Promise<boolean> {
+  return onDisk('look at', path, async () => {
+    try {
+      await access(path)
+      return true
+    } catch (error) {
+      if (diskErrorCode(error) === 'ENOENT') return false
+      throw error
+    }
+  })
+}
+
+/** The text of a file; undefined where there is none. */
+export function readIfThere(path: string): Promise<string | undefined> {
+  return onDisk('read', path, async () => {
+    try {
+      return await readFile(path, 'utf8')
+    } catch (error) {
+      if (diskErrorCode(error) === 'ENOENT') return undefined
+      throw error
+    }
+  })
+}
+
+/** What a folder holds; nothing where there is none. */
+export function listIfThere(folder: string): Promise<Dirent[]> {
+  return onDisk('list', folder, async () => {
+    try {
+      return await readdir(folder, { withFileTypes: true })
+    } catch (error) {
+      if (diskErrorCode(error) === 'ENOENT') return []
+      throw error
+    }
+  })
 }
 
 /** The error's code (`ENOENT`, …) where it is one of the file system's. */

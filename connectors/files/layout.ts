@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import type { OffsetRange, Task } from '../../src/core/values.ts'
 import { escapeName } from './escape-name.ts'
 
@@ -6,11 +6,13 @@ import { escapeName } from './escape-name.ts'
 const PRIVATE_FOLDER = '_tidemark'
 /** As many as the largest safe integer has, so that names sort as their offsets do. */
 const OFFSET_DIGITS = 16
-const FILE_NAME = /^(\d{16})-(\d{16})-b(\d+)\.jsonl$/
+const BATCH_DIGITS = 16
+const FILE_NAME = /^(\d{16})-(\d{16})-b(\d+)(\.(?:jsonl|csv)(?:\.gz|\.zst)?|\.parquet)$/
+const BATCH_FOLDER = /^b(\d{16})$/
 const ATTEMPT_NAME = /^e(\d+)-/
 
 /** What the name of a data file says. */
-export type FileName = Pick<OffsetRange, 'fromOffset' | 'untilOffset'> & { readonly batchId: number }
+export type FileName = Pick<OffsetRange, 'fromOffset' | 'untilOffset'> & { readonly batchId: number; readonly extension: string }
 
 /** The folder of one partition. */
 export function partitionFolder(directory: string, range: OffsetRange): string {
@@ -18,15 +20,16 @@ export function partitionFolder(directory: string, range: OffsetRange): string {
 }
 
 /** The one name of a task's rows: range and batch, so that a second time gives the same file. */
-export function dataFile(directory: string, task: Task): string {
-  const { fromOffset, untilOffset } = task.range
-  return join(partitionFolder(directory, task.range), `${pad(fromOffset)}-${pad(untilOffset)}-b${task.batchId}.jsonl`)
+export function dataFile(directory: string, { range, batchId }: Pick<Task, 'range' | 'batchId'>, extension: string): string {
+  return join(partitionFolder(directory, range), `${pad(range.fromOffset)}-${pad(range.untilOffset)}-b${batchId}${extension}`)
 }
 
 /** What a file in a partition's folder holds by its name; undefined for a file that is not ours. */
 export function parseFileName(name: string): FileName | undefined {
   const match = FILE_NAME.exec(name)
-  return match ? { fromOffset: Number(match[1]), untilOffset: Number(match[2]), batchId: Number(match[3]) } : undefined
+  return match
+    ? { fromOffset: Number(match[1]), untilOffset: Number(match[2]), batchId: Number(match[3]), extension: match[4] ?? '' }
+    : undefined
 }
 
 /** Where attempts write before they are renamed: the same file system as the data. */
@@ -40,6 +43,52 @@ export function attemptsFolder(directory: string): string {
  */
 export function attemptFile(directory: string, task: Task, nonce: string): string {
   return join(attemptsFolder(directory), `e${task.epoch}-b${task.batchId}-${task.index}-${escapeName(task.attempt)}-${nonce}.tmp`)
+}
+
+/** What an attempt that writes several files writes them into. */
+export function attemptFolder(directory: string, task: Task, nonce: string): string {
+  return attemptFile(directory, task, nonce).replace(/\.tmp$/, '.parts')
+}
+
+/** Where the driver writes before it renames. */
+export function driverFile(directory: string, epoch: number, about: string, nonce: string): string {
+  return join(attemptsFolder(directory), `e${epoch}-${about}-${nonce}.tmp`)
+}
+
+/** Where parts lie until they are put together, a folder a batch. */
+export function partsFolder(directory: string): string {
+  return join(directory, PRIVATE_FOLDER, 'parts')
+}
+
+/** The folder of one batch's parts, a folder a task. */
+export function batchFolder(directory: string, batchId: number): string {
+  return join(partsFolder(directory), `b${String(batchId).padStart(BATCH_DIGITS, '0')}`)
+}
+
+/** The batch of a folder of parts; undefined for one that is not ours. */
+export function parseBatchFolder(name: string): number | undefined {
+  const match = BATCH_FOLDER.exec(name)
+  return match ? Number(match[1]) : undefined
+}
+
+/** The folder of one task's parts. */
+export function taskFolder(directory: string, { batchId, index }: Pick<Task, 'batchId' | 'index'>): string {
+  return join(batchFolder(directory, batchId), `t${index}`)
+}
+
+/** Where the versions of the manifest are. */
+export function manifestFolder(directory: string): string {
+  return join(directory, PRIVATE_FOLDER, 'manifest')
+}
+
+/** What the driver is about to put in place: what of it no manifest names is a crash's, and goes. */
+export function rollingFile(directory: string): string {
+  return join(directory, PRIVATE_FOLDER, 'rolling.json')
+}
+
+/** A path below the directory as the manifest has it, on every system. */
+export function relativePath(directory: string, path: string): string {
+  return relative(directory, path).split(sep).join('/')
 }
 
 /** The epoch of an attempt's file; undefined for a file that is not ours. */

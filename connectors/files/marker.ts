@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { ConfigError, ConflictError, FencedError, UnsupportedError } from '../../src/core/errors.ts'
+import { ConfigError, ConflictError, FencedError } from '../../src/core/errors.ts'
 import type { FenceMark, SinkContext } from '../../src/core/sink.ts'
 import type { Task } from '../../src/core/values.ts'
-import { diskErrorCode, onDisk } from './disk-error.ts'
+import { readIfThere } from './disk-error.ts'
 import { replaceFile } from './durable-disk.ts'
 import { markerFile } from './layout.ts'
+import { parseSaved } from './saved-json.ts'
 
 /** Whose directory this is, and the newest epoch that was here: what the directory knows against the offset store. */
 export type Marker = {
@@ -18,19 +18,15 @@ export type Marker = {
   readonly owner: string
 }
 
+/** The driver that has the directory. */
+export type DriverClaim = Pick<FenceMark, 'stream' | 'streamId' | 'output' | 'epoch'>
+
 type Claim = Pick<SinkContext, 'stream' | 'streamId' | 'output'>
 
 /** The directory's marker; undefined where it has none. */
 export async function readMarker(directory: string): Promise<Marker | undefined> {
   const path = markerFile(directory)
-  const text = await onDisk('read', path, async () => {
-    try {
-      return await readFile(path, 'utf8')
-    } catch (error) {
-      if (diskErrorCode(error) === 'ENOENT') return undefined
-      throw error
-    }
-  })
+  const text = await readIfThere(path)
   return text === undefined ? undefined : parseMarker(text, path)
 }
 
@@ -85,15 +81,30 @@ export function checkEpoch(directory: string, marker: Marker, mark: FenceMark): 
 
 /** Throws `FencedError` where a newer epoch has been in the directory, or another stream has it by now: this attempt's driver was replaced. */
 export function checkNotFenced(directory: string, marker: Marker | undefined, task: Task, streamId: string | undefined): void {
-  if (marker === undefined) return
-  const isOfAnother = streamId !== undefined && marker.streamId !== streamId
-  if (!isOfAnother && marker.epoch <= task.epoch) return
-  const isAt = isOfAnother ? `has gone to the stream with id ${marker.streamId}` : `is at ${marker.epoch}`
+  const isAt = fencedBy(marker, task.epoch, streamId)
+  if (isAt === undefined) return
   throw new FencedError(
     `Task ${task.index} of batch ${task.batchId} of stream ${task.stream} carries epoch ${task.epoch}; ${directory} ${isAt}. ` +
       'Another driver took over and runs the task again; this attempt wrote nothing.',
-    { details: { directory, epoch: task.epoch, fencedBy: marker.epoch, batchId: task.batchId, index: task.index } },
+    { details: { directory, epoch: task.epoch, fencedBy: marker?.epoch, batchId: task.batchId, index: task.index } },
   )
+}
+
+/** The same for the driver itself, which was putting `path` in place. */
+export function checkDriverNotFenced(directory: string, marker: Marker | undefined, mark: DriverClaim, path: string): void {
+  const isAt = fencedBy(marker, mark.epoch, mark.streamId)
+  if (isAt === undefined) return
+  throw new FencedError(
+    `The driver of stream ${mark.stream} with epoch ${mark.epoch} was to put ${path} in place; ${directory} ${isAt}. ` +
+      'Another driver took over, and this one stops; nothing was put in place.',
+    { details: { directory, epoch: mark.epoch, fencedBy: marker?.epoch, path } },
+  )
+}
+
+function fencedBy(marker: Marker | undefined, epoch: number, streamId: string | undefined): string | undefined {
+  if (marker === undefined) return undefined
+  if (streamId !== undefined && marker.streamId !== streamId) return `has gone to the stream with id ${marker.streamId}`
+  return marker.epoch > epoch ? `is at ${marker.epoch}` : undefined
 }
 
 /**
@@ -111,24 +122,7 @@ export function checkIsShared(directory: string, marker: Marker | undefined, tas
 }
 
 function parseMarker(text: string, path: string): Marker {
-  let marker: Partial<Marker> & { v?: unknown }
-  try {
-    marker = JSON.parse(text)
-    if (typeof marker.streamId !== 'string' || typeof marker.output !== 'string' || typeof marker.epoch !== 'number')
-      throw new Error('no marker')
-  } catch (error) {
-    throw new ConflictError(`${path} is not what Tidemark wrote. Look at it, and remove it if the directory belongs to this output.`, {
-      details: { path },
-      cause: error,
-    })
-  }
-  if (marker.v !== 1) {
-    throw new UnsupportedError(
-      `${path} has version ${String(marker.v)}, and this Tidemark knows 1. Use the version that wrote it, or a newer one.`,
-      {
-        details: { path, version: marker.v },
-      },
-    )
-  }
-  return marker as Marker
+  const isWhole = ({ streamId, output, epoch }: Partial<Marker>) =>
+    typeof streamId === 'string' && typeof output === 'string' && typeof epoch === 'number'
+  return parseSaved(text, path, isWhole, 'Look at it, and remove it if the directory belongs to this output.')
 }

@@ -1,67 +1,80 @@
-import { access, readdir, rename, rm } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { ConflictError } from '../../src/core/errors.ts'
+import { readdir, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { isTidemarkError } from '../../src/core/errors.ts'
 import { systemRandom } from '../../src/core/random.ts'
-import type { FenceMark, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
-import { showRange, type Task } from '../../src/core/values.ts'
-import { parseOptions } from '../../src/util/parse-options.ts'
+import type { CompletedBatch, FenceMark, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
+import type { Task } from '../../src/core/values.ts'
+import { checkManifest, checkUnknownBatches } from './check-witness.ts'
 import { diskErrorCode, onDisk } from './disk-error.ts'
-import { makeFolder, syncFolder } from './durable-disk.ts'
+import { makeFolder } from './durable-disk.ts'
 import { escapeName } from './escape-name.ts'
-import { attemptEpoch, attemptFile, attemptsFolder, dataFile, partitionFolder } from './layout.ts'
-import { listJsonlFiles } from './list-jsonl-files.ts'
+import { FencedDisk } from './fenced-disk.ts'
+import type { Format } from './formats/format.ts'
+import { attemptEpoch, attemptsFolder } from './layout.ts'
+import type { Layout } from './layouts/layout.ts'
+import { PartFiles } from './layouts/part-files.ts'
+import { RangeFiles } from './layouts/range-files.ts'
+import { ManifestWriter } from './manifest/manifest-writer.ts'
+import { readManifest } from './manifest/read-manifest.ts'
 import { checkClaim, checkEpoch, checkIsShared, checkNotFenced, readMarker, writeMarker } from './marker.ts'
-import { type JsonlSinkOptions, jsonlSinkOptions } from './options.ts'
-import { writeRows } from './write-rows.ts'
+import { type CompleteFilesOptions, rollRule } from './options.ts'
+import { compilePartitions } from './partition-by.ts'
+import { Roller } from './roller.ts'
+
+/** What the driver has in hand between its fence and its end. */
+type Driving = { readonly manifest: ManifestWriter; readonly roller: Roller | undefined }
+
+/** What is taken away while it may still be renamed by its attempt: the first rename wins. */
+const TAKEN_AWAY = /^gone-/
 
 /**
- * Rows as JSONL files, one a range: `<directory>/<topic>/<partition>/<from>-<until>-b<batch>.jsonl`, offsets padded to 16 digits. A range
- * without rows has an empty file, so the names tile the log. Capitals and odd characters of a topic become `%XX`. `idempotent`: a task's file is
- * written aside, fsynced and renamed, so it is there whole or not at all, and a second run gives the same file.
+ * Rows as files of one format. Tasks put files or parts in place (`layouts/`), and `commitBatch` makes a batch count by one version of the manifest
+ * (`manifest/`), so a reader that goes by it sees whole batches.
  *
- * Throws `ConfigError` for a directory that is missing or empty; touches the disk only once the stream starts.
+ * The directory is its own ledger (what is in place is a task that is done) and its own fence, kept in `_tidemark/output.json`. The fence is raised
+ * once an epoch, not once a batch: within an epoch it would say nothing new, for a straggler of a finished batch renames the same bytes to the same
+ * name, or a folder of parts that nobody asks for. At a new epoch it first writes the marker and then removes what older attempts have aside, and an
+ * attempt looks at the marker last, just before it renames. So when `fence` returns no older attempt, and no older driver, can put anything in place: one
+ * that had its file aside by then finds it gone, and one that makes it later finds the new epoch.
+ *
+ * It says when a store was rolled back (batches that the store does not know) or replaced (another stream id), and by its manifest when the directory
+ * itself was rolled back. That finished files are gone says nothing: people move them away.
  */
-export function jsonlSink(options: JsonlSinkOptions): Sink<unknown> {
-  const { directory } = parseOptions(jsonlSinkOptions, options, 'jsonlSink')
-  return new JsonlSink(directory)
-}
-
-/**
- * The directory is its own ledger (a file that is there is a task that is done) and its own fence, kept in `_tidemark/output.json`.
- *
- * The fence is raised once an epoch, not once a batch: within an epoch it would say nothing new, for a straggler of a finished batch renames the
- * same bytes to the same name. At a new epoch it first writes the marker and then removes what older attempts have aside, and an attempt looks at
- * the marker last, just before it renames. So when `fence` returns no older attempt can put a file in place: one that had its file aside by then
- * finds it gone, and one that makes it later finds the new epoch.
- *
- * It says when a store was rolled back (files of batches that the store does not know) or replaced (another stream id). It cannot say when the
- * directory was rolled back: people move finished files away, so a missing one means nothing.
- */
-class JsonlSink implements Sink<unknown> {
+export class FilesSink implements Sink<unknown> {
   readonly name: string
   readonly guarantee = 'idempotent'
   readonly ordering = 'none'
-  /** Two attempts have a file aside each, with the same bytes for the same name. */
+  /** Two attempts have files aside each, with the same rows for the same name. */
   readonly allowsTwins = true
   readonly target: string
-  readonly rewritten: Rewritten = {
-    addsRows: false,
-    sentence: 'put into a second file beside the first; where two files overlap, the one with the higher batch number counts',
-    inReplay: "put into a directory beside the job's own, with the replay's name behind a ~",
-  }
+  readonly rewritten: Rewritten
   readonly #given: string
   readonly #directory: string
+  readonly #format: Format
+  readonly #options: CompleteFilesOptions
+  readonly #layout: Layout
+  readonly #isOfParts: boolean
   readonly #durableFolders = new Set<string>()
   /** Stream, output, epoch and owner of the last fence. */
   #fence = ''
+  #driving: Driving | undefined
   /** The stream's id by the store, once it was opened: an attempt of a store that was replaced may carry a higher epoch than today's. */
   #streamId: string | undefined
 
-  constructor(directory: string) {
+  constructor(format: Format, options: CompleteFilesOptions) {
+    const { directory, partitionBy, maxOpenPartitions } = options
     this.name = `files:${directory}`
     this.#given = directory.replace(/(?<=.)[/\\]+$/, '')
     this.#directory = resolve(directory)
     this.target = this.#given
+    this.#format = format
+    this.#options = options
+    this.#isOfParts = partitionBy !== undefined || rollRule(options) !== undefined
+    const partitions = partitionBy && compilePartitions(partitionBy)
+    this.#layout = this.#isOfParts
+      ? new PartFiles(this.#directory, { format, partitions, maxOpenPartitions }, this.#durableFolders)
+      : new RangeFiles(this.#directory, format, this.#durableFolders)
+    this.rewritten = this.#isOfParts ? WRITTEN_TWICE : WRITTEN_BESIDE
   }
 
   async prepare({ stream, streamId, output, adopt = false }: SinkContext): Promise<void> {
@@ -81,53 +94,64 @@ class JsonlSink implements Sink<unknown> {
     if (fence === this.#fence) return
     const directory = this.#directory
     await makeFolder(attemptsFolder(directory), directory, this.#durableFolders)
-    if (mark.adopt !== true) await this.#checkMarker(mark)
-    await this.#checkBatches(mark)
+    if (mark.adopt !== true) {
+      await this.#checkMarker(mark)
+      checkManifest(directory, await readManifest(directory), mark)
+    }
+    // Also where a person has looked: files of a batch whose id comes again would be taken for its own.
+    if (mark.adopt !== true || !this.#isOfParts) checkUnknownBatches(directory, await this.#layout.batchesAfter(mark.lastBegun), mark)
     await writeMarker(directory, { v: 1, stream, streamId, output, epoch, owner }, systemRandom.id())
     await this.#removeAttemptsBefore(epoch)
+    this.#driving = await this.#takeOver(mark)
     this.#fence = fence
   }
 
-  async applied(task: Task): Promise<boolean> {
-    const path = dataFile(this.#directory, task)
-    const there = await onDisk('look at', path, () => isThere(path))
-    // Its attempt may have been killed after the rename and before the fsync of the folder. Said to be applied, its offsets would be committed, and a
-    // power cut could still take the file away.
-    if (there) await this.#makeDurable(task)
-    return there
+  applied(task: Task): Promise<boolean> {
+    return this.#layout.applied(task)
   }
 
   async write(task: Task, rows: AsyncIterable<readonly unknown[]>, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const aside = attemptFile(this.#directory, task, systemRandom.id())
-    const path = dataFile(this.#directory, task)
     signal.throwIfAborted()
     if (this.#streamId !== undefined) checkIsShared(this.#directory, await readMarker(this.#directory), task)
-    await makeFolder(dirname(aside), this.#directory, this.#durableFolders)
-    await makeFolder(partitionFolder(this.#directory, task.range), this.#directory, this.#durableFolders)
+    const checkFence = async () => checkNotFenced(this.#directory, await readMarker(this.#directory), task, this.#streamId)
     try {
-      await writeRows(aside, task, rows, signal)
-      checkNotFenced(this.#directory, await readMarker(this.#directory), task, this.#streamId)
-      await onDisk(`put ${showRange(task.range)} in place as`, path, () => rename(aside, path))
+      await this.#layout.write({ task, nonce: systemRandom.id(), rows, signal, checkFence })
     } catch (error) {
-      // What failed is what counts; a file left aside is removed at the next epoch.
-      await rm(aside, { force: true }).catch(() => {})
       // A fence that was raised after the look at the marker has taken the file aside away: then not the disk is at fault.
       checkNotFenced(this.#directory, await readMarker(this.#directory).catch(() => undefined), task, this.#streamId)
       throw error
     }
-    await this.#makeDurable(task)
+  }
+
+  /** One version of the manifest: readers see all of the batch from then on. */
+  async commitBatch(batch: CompletedBatch): Promise<void> {
+    const driving = this.#driving
+    if (driving === undefined) throw new Error(`${this.name}: commitBatch was called before fence`)
+    const { manifest, roller } = driving
+    // It was published, and its driver ended before the store knew.
+    if (batch.id <= manifest.batchId) return
+    const files = await this.#layout.collect(batch)
+    if (roller !== undefined) await roller.commit(batch, files)
+    else if (files.length > 0) await manifest.publish({ batchId: batch.id, add: files, remove: [] })
+  }
+
+  /** Puts together what waits for more, so that a stream that ends leaves files; whoever comes next goes on with new ones. */
+  async close(): Promise<void> {
+    const driving = this.#driving
+    this.#driving = undefined
+    this.#fence = ''
+    try {
+      await driving?.roller?.rollAll()
+    } catch (error) {
+      // Then they are its successor's, who has them in its list.
+      if (!isTidemarkError(error, 'FENCED')) throw error
+    }
   }
 
   /** A directory beside this one: here the files of another run would have the names of this one's. */
   forStream(stream: string): Sink<unknown> {
     const run = stream.slice(stream.lastIndexOf('~') + 1)
-    return new JsonlSink(`${this.#given}~${escapeName(run)}`)
-  }
-
-  async #makeDurable(task: Task): Promise<void> {
-    const folder = partitionFolder(this.#directory, task.range)
-    await makeFolder(folder, this.#directory, this.#durableFolders)
-    await syncFolder(folder)
+    return new FilesSink(this.#format, { ...this.#options, directory: `${this.#given}~${escapeName(run)}` })
   }
 
   /** What the directory knows against the offset store. */
@@ -138,35 +162,62 @@ class JsonlSink implements Sink<unknown> {
     checkEpoch(this.#directory, marker, mark)
   }
 
-  /** A file of a batch after the last begun one was written under a store that has forgotten it: its id would be used a second time. */
-  async #checkBatches({ stream, lastBegun }: FenceMark): Promise<void> {
-    const unknown = (await listJsonlFiles(this.#directory)).filter(file => file.batchId > lastBegun)
-    const [first] = unknown
-    if (first === undefined) return
-    const batchIds = [...new Set(unknown.map(file => file.batchId))].sort((a, b) => a - b)
-    throw new ConflictError(
-      `${this.#directory} has files of batches up to ${batchIds.at(-1)} of stream ${stream}, and its offset store knows batches up to ` +
-        `${lastBegun}: the store was rolled back or replaced. Restore the store, use another directory, or, after having looked, move away the ` +
-        `files of batches ${batchIds[0]} to ${batchIds.at(-1)}, such as ${first.path}.`,
-      { details: { directory: this.#directory, stream, lastBegun, batchIds: batchIds.slice(0, 1000) } },
-    )
+  /** Reads the manifest behind the barrier, where it is the last, and puts in order what drivers before have left. */
+  async #takeOver(mark: FenceMark): Promise<Driving> {
+    const { stream, output, epoch } = mark
+    const disk = new FencedDisk(this.#directory, mark, this.#durableFolders)
+    const manifest = await ManifestWriter.open(disk, { stream, output, epoch })
+    const older = manifest.version === 0 ? await this.#layout.filesUntil(mark.lastComplete) : []
+    if (older.length > 0) await manifest.publish({ batchId: mark.lastComplete, add: older, remove: [] })
+    const rule = rollRule(this.#options) ?? { bytes: 0, ms: 0 }
+    const roller = this.#isOfParts ? new Roller(disk, manifest, { ...rule, keepMs: this.#options.keepReplacedMs }) : undefined
+    const isOfStore = manifest.batchId === mark.lastComplete || manifest.batchId === mark.lastBegun
+    if (mark.adopt === true && manifest.version > 0 && !isOfStore) {
+      // What is there counts as it is, and batches go on from where the store stands: no part may have the name of one that comes.
+      await roller?.settle()
+      await manifest.publishSnapshot(mark.lastComplete)
+    }
+    await roller?.recover(mark.lastComplete)
+    return { manifest, roller }
   }
 
   async #removeAttemptsBefore(epoch: number): Promise<void> {
     const folder = attemptsFolder(this.#directory)
-    for (const name of await onDisk('list', folder, () => readdir(folder))) {
-      const path = join(folder, name)
-      if ((attemptEpoch(name) ?? epoch) < epoch) await onDisk('remove', path, () => rm(path, { force: true }))
+    for (const { name, parentPath } of await onDisk('list', folder, () => readdir(folder, { withFileTypes: true }))) {
+      const path = join(parentPath, name)
+      const isOlder = (attemptEpoch(name) ?? epoch) < epoch
+      if (!isOlder && !TAKEN_AWAY.test(name)) continue
+      // A folder is not removed in one step: its attempt could put half of it in place. Renamed, it is out of its reach.
+      const taken = isOlder ? join(folder, `gone-${systemRandom.id()}`) : path
+      if (isOlder && !(await takeAway(path, taken))) continue
+      await onDisk('remove', taken, () => rm(taken, { recursive: true, force: true }))
     }
   }
 }
 
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path)
-    return true
-  } catch (error) {
-    if (diskErrorCode(error) === 'ENOENT') return false
-    throw error
-  }
+const IN_REPLAY = "put into a directory beside the job's own, with the replay's name behind a ~"
+
+const WRITTEN_BESIDE: Rewritten = {
+  addsRows: false,
+  sentence: 'put into a second file beside the first; where two files overlap, the one with the higher batch number counts',
+  inReplay: IN_REPLAY,
+}
+
+const WRITTEN_TWICE: Rewritten = {
+  addsRows: true,
+  sentence: 'put into files a second time, beside those that have them',
+  inReplay: IN_REPLAY,
+}
+
+/** False where it is gone already: its attempt was first, or has ended. */
+async function takeAway(path: string, taken: string): Promise<boolean> {
+  return onDisk('remove', path, async () => {
+    try {
+      await rename(path, taken)
+      return true
+    } catch (error) {
+      if (diskErrorCode(error) === 'ENOENT') return false
+      throw error
+    }
+  })
 }

@@ -29,8 +29,8 @@ const ENGINE_PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'log-update': ['src/cli'],
 }
 
-/** Systems that are reached by a client which is another system's too: BullMQ takes connections of ioredis. */
-const BORROWED: Readonly<Record<string, string>> = { 'connectors/bullmq': 'ioredis' }
+/** Packages of a folder which are another system's too: BullMQ takes connections of ioredis, Parquet is compressed as Kafka's batches are. */
+const BORROWED: Readonly<Record<string, string>> = { 'connectors/bullmq': 'ioredis', 'connectors/files': 'snappy' }
 
 const files = readSourceFiles()
 const paths = new Set(files.map(file => file.path))

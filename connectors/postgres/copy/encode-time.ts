@@ -1,3 +1,4 @@
+import { parseDays, parseIsoInstant, parseTimeOfDay } from '../../../src/util/parse-iso-time.ts'
 import type { CopyBuffer } from './copy-buffer.ts'
 import { writeBigInt8, writeInt8 } from './encode-number.ts'
 import { WrongValue } from './wrong-value.ts'
@@ -9,9 +10,6 @@ const EPOCH_MS = EPOCH_DAYS * 86_400_000
 const SAFE_MS = 9e12
 const INFINITY_INT8 = 2n ** 63n - 1n
 const INFINITY_INT4 = 2 ** 31 - 1
-const DATE = /^(\d{4,6}|[+-]\d{6})-(\d\d)-(\d\d)$/
-const TIME = /^(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?$/
-const ZONE = /^(.*?)\s?(Z|z|[+-]\d\d(?::?\d\d)?)$/
 
 const INSTANT = 'a Date, an ISO text with its zone (2024-02-29T12:00:00.000Z), or milliseconds since 1970'
 const WALL_CLOCK = 'a Date, an ISO text (2024-02-29T12:00:00), or milliseconds since 1970'
@@ -48,7 +46,7 @@ export function encodeDate(out: CopyBuffer, value: unknown): void {
 export function encodeTime(out: CopyBuffer, value: unknown): void {
   const micros =
     typeof value === 'string'
-      ? parseTime(value)
+      ? parseTimeOfDay(value)
       : typeof value === 'number' && Number.isFinite(value)
         ? Math.round(value * 1000)
         : undefined
@@ -64,12 +62,9 @@ function writeInstant(out: CopyBuffer, value: unknown, needsZone: boolean, expec
 }
 
 function writeIsoText(out: CopyBuffer, value: string, needsZone: boolean, expected: string): void {
-  const [, clock = value, zone] = ZONE.exec(value.length > 10 ? value : '') ?? []
-  const at = clock.search(/[T ]/i)
-  const days = parseDays(at === -1 ? clock : clock.slice(0, at))
-  const micros = at === -1 ? 0 : parseTime(clock.slice(at + 1))
-  if (days === undefined || micros === undefined || (needsZone && (at === -1 || zone === undefined))) throw new WrongValue(expected)
-  writeMs(out, days * 86_400_000 + Math.floor(micros / 1000) - offsetMs(zone), micros % 1000)
+  const instant = parseIsoInstant(value)
+  if (instant === undefined || (needsZone && !instant.hasZone)) throw new WrongValue(expected)
+  writeMs(out, instant.ms, instant.micros)
 }
 
 /** Milliseconds since 1970 and microseconds besides, as microseconds since 2000. */
@@ -84,33 +79,4 @@ function toMs(value: unknown, expected: string): number {
   // Beyond what a Date can be there is no day that Postgres has either.
   if (typeof ms !== 'number' || !(Math.abs(ms) <= 8.64e15)) throw new WrongValue(expected)
   return ms
-}
-
-/** Days since 1970 of a text such as `2024-02-29`, undefined where there is no such day. Years are astronomical, as in ISO 8601: 0 is 1 BC. */
-function parseDays(text: string): number | undefined {
-  const parts = DATE.exec(text)
-  if (parts === null) return undefined
-  const [year, month, day] = [Number(parts[1]), Number(parts[2]), Number(parts[3])]
-  const date = new Date(0)
-  date.setUTCFullYear(year, month - 1, day)
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return undefined
-  return date.getTime() / 86_400_000
-}
-
-/** Microseconds since midnight; digits beyond them are rounded, as Postgres does. */
-function parseTime(text: string): number | undefined {
-  const parts = TIME.exec(text)
-  if (parts === null) return undefined
-  const [hours, minutes, seconds] = [Number(parts[1]), Number(parts[2]), Number(parts[3] ?? 0)]
-  if (hours > 24 || minutes > 59 || seconds > 60) return undefined
-  const micros = Math.round(Number(`0.${parts[4] ?? 0}`) * 1e6)
-  const all = ((hours * 60 + minutes) * 60 + seconds) * 1e6 + micros
-  return all > 86_400_000_000 ? undefined : all
-}
-
-function offsetMs(zone: string | undefined): number {
-  if (zone === undefined || zone === 'Z' || zone === 'z') return 0
-  const digits = zone.slice(1).replace(':', '').padEnd(4, '0')
-  const minutes = Number(digits.slice(0, 2)) * 60 + Number(digits.slice(2))
-  return (zone.startsWith('-') ? -1 : 1) * minutes * 60_000
 }

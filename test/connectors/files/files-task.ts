@@ -1,5 +1,5 @@
 import { silentLog } from '../../../src/core/log.ts'
-import type { FenceMark, SinkContext } from '../../../src/core/sink.ts'
+import type { CompletedBatch, FenceMark, SinkContext } from '../../../src/core/sink.ts'
 import type { OffsetRange, Task } from '../../../src/core/values.ts'
 
 const NEVER = new AbortController().signal
@@ -32,9 +32,15 @@ export function mark(parts: Partial<FenceMark> = {}): FenceMark {
 }
 
 /** Arrays of rows as a task brings them. */
-export async function* rowsOf(...arrays: readonly (readonly unknown[])[]): AsyncGenerator<readonly unknown[]> {
+export async function* rowsOf<Row = unknown>(...arrays: readonly (readonly NoInfer<Row>[])[]): AsyncGenerator<readonly Row[]> {
   yield* arrays
 }
 
 /** What `write` is called with when nobody aborts. */
 export const running = { signal: NEVER, log: silentLog }
+
+/** A batch that is complete: by default batch 7 with the one range of {@link task}. */
+export function completed(parts: Partial<CompletedBatch> = {}): CompletedBatch {
+  const { range, batchTime } = task()
+  return { stream: 'orders', output: 'files', id: 7, epoch: 1, batchTime, ranges: [range], ...parts }
+}

@@ -1,8 +1,6 @@
-import type { Dirent } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { comparePartitions, type OffsetRange } from '../../src/core/values.ts'
-import { diskErrorCode, onDisk } from './disk-error.ts'
+import { listIfThere } from './disk-error.ts'
 import { unescapeName } from './escape-name.ts'
 import { parseFileName } from './layout.ts'
 
@@ -17,16 +15,31 @@ export type JsonlFile = OffsetRange & {
   readonly supersededBy?: string
 }
 
-/** The files of an output's directory, sorted by topic, partition, offset and batch; empty where there is no directory. */
+/** A file that is named by its range, of any format. */
+export type RangeFile = JsonlFile & {
+  /** Such as `.csv.gz`. */
+  readonly extension: string
+}
+
+/**
+ * The files of `jsonlSink` in an output's directory, sorted by topic, partition, offset and batch; empty where there is no directory. Those of compressed,
+ * partitioned or rolled outputs are listed by `listFiles`.
+ */
 export async function listJsonlFiles(directory: string): Promise<JsonlFile[]> {
-  const files: JsonlFile[] = []
+  const files = await listRangeFiles(directory)
+  return files.filter(({ extension }) => extension === '.jsonl').map(({ extension: _extension, ...file }) => file)
+}
+
+/** All files of a directory that are named by their ranges, sorted by topic, partition, offset and batch. */
+export async function listRangeFiles(directory: string): Promise<RangeFile[]> {
+  const files: RangeFile[] = []
   for (const topicFolder of await foldersOf(directory)) {
     const topic = unescapeName(topicFolder)
     if (topic === undefined) continue
     for (const partitionFolder of await foldersOf(join(directory, topicFolder))) {
       if (!/^\d+$/.test(partitionFolder)) continue
       const folder = join(directory, topicFolder, partitionFolder)
-      for (const entry of await entriesOf(folder)) {
+      for (const entry of await listIfThere(folder)) {
         const name = parseFileName(entry.name)
         if (name) files.push({ topic, partition: Number(partitionFolder), ...name, path: join(folder, entry.name) })
       }
@@ -37,9 +50,9 @@ export async function listJsonlFiles(directory: string): Promise<JsonlFile[]> {
 }
 
 /** `sorted` with the overlapped ones marked. What is open at an offset is one file, save after a rewind, so this is linear in practice. */
-function markSuperseded(sorted: readonly JsonlFile[]): JsonlFile[] {
-  const newest = new Map<JsonlFile, JsonlFile>()
-  let open: JsonlFile[] = []
+function markSuperseded(sorted: readonly RangeFile[]): RangeFile[] {
+  const newest = new Map<RangeFile, RangeFile>()
+  let open: RangeFile[] = []
   for (const file of sorted) {
     open = open.filter(other => comparePartitions(other, file) === 0 && other.untilOffset > file.fromOffset)
     for (const other of open) {
@@ -55,16 +68,5 @@ function markSuperseded(sorted: readonly JsonlFile[]): JsonlFile[] {
 }
 
 async function foldersOf(folder: string): Promise<string[]> {
-  return (await entriesOf(folder)).filter(entry => entry.isDirectory()).map(entry => entry.name)
-}
-
-async function entriesOf(folder: string): Promise<Dirent[]> {
-  return onDisk('list', folder, async () => {
-    try {
-      return await readdir(folder, { withFileTypes: true })
-    } catch (error) {
-      if (diskErrorCode(error) === 'ENOENT') return []
-      throw error
-    }
-  })
+  return (await listIfThere(folder)).filter(entry => entry.isDirectory()).map(entry => entry.name)
 }

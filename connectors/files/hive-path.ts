@@ -1,0 +1,20 @@
+/** What stands for a missing value in the name of a folder, as in Hive and Spark. */
+export const NULL_PARTITION = '__HIVE_DEFAULT_PARTITION__'
+
+/** One level of a path: `dt=2026-11-20`. A missing value and an empty text are one folder, as in Spark: readers give NULL for it. */
+export type HiveLevel = { readonly key: string; readonly value: string | null }
+
+/** What Hive escapes in a folder's name, and the space at its end that Windows would drop. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
+const UNSAFE = /[\u0000-\u001f\u007f"#%'*/:=?\\{}[\]^<>|]| $|\.$/g
+
+/** `dt=2026-11-20/country=DE`, below an output's directory. Unsafe characters become `%XX`, which DuckDB, Spark and pyarrow read back. */
+export function hivePath(levels: readonly HiveLevel[]): string {
+  return levels
+    .map(({ key, value }) => `${escapeText(key)}=${value === null || value === '' ? NULL_PARTITION : escapeText(value)}`)
+    .join('/')
+}
+
+function escapeText(text: string): string {
+  return text.replace(UNSAFE, character => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+}

@@ -1,0 +1,66 @@
+const FIRST_SIZE = 4 * 1024
+
+/** Where the values of one column are encoded, of a whole row group one after another, with what its statistics need. */
+export class ColumnBuffer {
+  bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
+  view: DataView = viewOf(this.bytes)
+  at = 0
+  /** Of numbers; Infinity and -Infinity before the first. */
+  min = Number.POSITIVE_INFINITY
+  max = Number.NEGATIVE_INFINITY
+  /** Of integers that a number cannot hold. */
+  minBig: bigint | undefined
+  maxBig: bigint | undefined
+  /** Of bytes: where the least and the greatest lie in here. */
+  least: { readonly at: number; readonly length: number } | undefined
+  greatest: { readonly at: number; readonly length: number } | undefined
+  /** Whether there is a value that has no place in an order. */
+  hasNaN = false
+
+  /** Makes room for `size` more bytes. */
+  reserve(size: number): void {
+    if (this.at + size <= this.bytes.length) return
+    const bytes = Buffer.allocUnsafeSlow(Math.max(this.at + size, 2 * this.bytes.length))
+    this.bytes.copy(bytes, 0, 0, this.at)
+    this.bytes = bytes
+    this.view = viewOf(bytes)
+  }
+
+  /** Takes bytes that lie in here into the statistics. */
+  seeBytes(at: number, length: number): void {
+    const { bytes, least, greatest } = this
+    if (least === undefined || isBelow(bytes, at, length, least.at, least.length)) this.least = { at, length }
+    if (greatest === undefined || isBelow(bytes, greatest.at, greatest.length, at, length)) this.greatest = { at, length }
+  }
+
+  seeBig(value: bigint): void {
+    if (this.minBig === undefined || value < this.minBig) this.minBig = value
+    if (this.maxBig === undefined || value > this.maxBig) this.maxBig = value
+  }
+
+  /** Ready for the next row group; its memory is kept. */
+  clear(): void {
+    this.at = 0
+    this.min = Number.POSITIVE_INFINITY
+    this.max = Number.NEGATIVE_INFINITY
+    this.minBig = undefined
+    this.maxBig = undefined
+    this.least = undefined
+    this.greatest = undefined
+    this.hasNaN = false
+  }
+}
+
+/** In the order of unsigned bytes, which for UTF-8 is that of code points, and is what readers compare by. */
+function isBelow(bytes: Buffer, at: number, length: number, otherAt: number, otherLength: number): boolean {
+  const shorter = length < otherLength ? length : otherLength
+  for (let i = 0; i < shorter; i++) {
+    const difference = (bytes[at + i] as number) - (bytes[otherAt + i] as number)
+    if (difference !== 0) return difference < 0
+  }
+  return length < otherLength
+}
+
+function viewOf(bytes: Buffer): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

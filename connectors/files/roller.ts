@@ -1,0 +1,233 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CompletedBatch } from '../../src/core/sink.ts'
+import { listIfThere, onDisk, readIfThere } from './disk-error.ts'
+import type { FencedDisk } from './fenced-disk.ts'
+import { joinFiles } from './formats/join-files.ts'
+import { batchFolder, parseBatchFolder, partsFolder, relativePath, rollingFile } from './layout.ts'
+import { RECORD_NAME } from './layouts/task-record.ts'
+import type { ManifestFile } from './manifest/manifest-version.ts'
+import type { ManifestWriter } from './manifest/manifest-writer.ts'
+import { parseSaved } from './saved-json.ts'
+
+/** When parts become a file. */
+export type RollRule = {
+  readonly bytes: number
+  /** Of batch times, between the oldest part and the batch that is committed. */
+  readonly ms: number
+  /** How long parts that were put together stay for those who have them in a list. */
+  readonly keepMs: number
+}
+
+type Part = ManifestFile & { readonly part: NonNullable<ManifestFile['part']> }
+type Rolled = { readonly file: ManifestFile; readonly aside: string }
+
+/**
+ * Puts parts together into files, and says so in the manifest together with the batch. In this order, each step durable before the next:
+ *
+ * 1. the joined file aside, 2. its name in `_tidemark/rolling.json`, 3. the rename, 4. the version of the manifest that has it and no longer its parts,
+ * 5. the parts go.
+ *
+ * A driver that ends before 4 leaves parts that count and perhaps a file that does not, which the next removes by 2; one that ends behind it leaves parts
+ * that do not count, which the next removes too. A name has its epoch and version in it and is never used again, so a driver that wakes up while it
+ * cleans removes nothing of another's.
+ */
+export class Roller {
+  readonly #disk: FencedDisk
+  readonly #manifest: ManifestWriter
+  readonly #rule: RollRule
+  /** Parts that count and wait, by where they go. */
+  readonly #waiting = new Map<string, Part[]>()
+  /** Parts that no longer count, and since which batch time. */
+  #replaced: { readonly path: string; readonly batchId: number; readonly since: number }[] = []
+  /** How many parts of a batch are still there for a reason. */
+  readonly #kept = new Map<number, number>()
+
+  constructor(disk: FencedDisk, manifest: ManifestWriter, rule: RollRule) {
+    this.#disk = disk
+    this.#manifest = manifest
+    this.#rule = rule
+    for (const file of manifest.files.values()) if (isPart(file)) this.#wait(file)
+  }
+
+  /** Takes away what drivers before left: files that no manifest names, parts that were put together, and those of batches that never counted. */
+  async recover(lastComplete: number): Promise<void> {
+    for (const path of await readRolling(this.#disk.directory)) {
+      if (!this.#manifest.files.has(path)) await this.#remove(path)
+    }
+    await this.#removeParts(batchId => batchId <= lastComplete)
+  }
+
+  /** Puts together all that waits and removes all parts, so that no batch to come finds one of its name. */
+  async settle(): Promise<void> {
+    await this.rollAll()
+    await this.#remove(relativePath(this.#disk.directory, partsFolder(this.#disk.directory)))
+    this.#replaced = []
+    this.#kept.clear()
+  }
+
+  async #removeParts(isOver: (batchId: number) => boolean): Promise<void> {
+    const { directory } = this.#disk
+    for (const { name } of await listIfThere(partsFolder(directory))) {
+      const batchId = parseBatchFolder(name)
+      if (batchId === undefined || !isOver(batchId)) continue
+      if (!this.#kept.has(batchId)) {
+        await this.#remove(relativePath(directory, batchFolder(directory, batchId)))
+        continue
+      }
+      for (const task of await listIfThere(batchFolder(directory, batchId))) {
+        for (const part of await listIfThere(join(batchFolder(directory, batchId), task.name))) {
+          const path = relativePath(directory, join(batchFolder(directory, batchId), task.name, part.name))
+          if (part.name !== RECORD_NAME && !this.#manifest.files.has(path)) await this.#remove(path)
+        }
+      }
+    }
+  }
+
+  /** Makes a batch count: its parts, put together with those before where they are enough. */
+  async commit(batch: CompletedBatch, parts: readonly ManifestFile[]): Promise<void> {
+    await this.#publish(batch.id, batch.batchTime, parts.filter(isPart), waiting => this.#isDue(waiting, batch.batchTime))
+    await this.#clean(batch.id, batch.batchTime)
+  }
+
+  /** Puts together all that waits: nothing comes any more. */
+  async rollAll(): Promise<void> {
+    if (this.#waiting.size === 0) return
+    const newest = Math.max(...[...this.#waiting.values()].flat().map(({ batchTime }) => batchTime))
+    await this.#publish(this.#manifest.batchId, newest, [], () => true)
+  }
+
+  #isDue(parts: readonly Part[], batchTime: number): boolean {
+    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0)
+    const oldest = parts.reduce((least, part) => Math.min(least, part.batchTime), batchTime)
+    return bytes >= this.#rule.bytes || batchTime - oldest >= this.#rule.ms
+  }
+
+  async #publish(batchId: number, batchTime: number, parts: readonly Part[], isDue: (parts: readonly Part[]) => boolean): Promise<void> {
+    const added = groupByTarget(parts)
+    const due: Part[][] = []
+    for (const target of new Set([...this.#waiting.keys(), ...added.keys()])) {
+      const group = [...(this.#waiting.get(target) ?? []), ...(added.get(target) ?? [])]
+      if (isDue(group)) due.push(group)
+    }
+    const rolled: Rolled[] = []
+    try {
+      for (const group of due) rolled.push(await this.#join(group, rolled.length))
+      if (rolled.length > 0) await this.#disk.put(rollingFile(this.#disk.directory), rollingText(rolled))
+      for (const { aside, file } of rolled) await this.#disk.place(aside, join(this.#disk.directory, file.path))
+    } finally {
+      for (const { aside } of rolled) await rm(aside, { force: true }).catch(() => {})
+    }
+    const gone = new Set(due.flat().map(({ path }) => path))
+    await this.#manifest.publish({
+      batchId,
+      add: [...rolled.map(({ file }) => file), ...parts.filter(({ path }) => !gone.has(path))],
+      remove: [...gone].filter(path => this.#manifest.files.has(path)),
+    })
+    for (const part of parts) this.#wait(part)
+    for (const [target, group] of groupByTarget(due.flat())) {
+      this.#waiting.delete(target)
+      for (const { path, batches } of group) this.#replaced.push({ path, batchId: batches[1], since: batchTime })
+    }
+    // Of a batch without parts the folder goes as well.
+    if (!this.#kept.has(batchId)) this.#kept.set(batchId, 0)
+  }
+
+  async #join(group: readonly Part[], nth: number): Promise<Rolled> {
+    const [first] = group as [Part, ...Part[]]
+    const batches = [Math.min(...group.map(part => part.batches[0])), Math.max(...group.map(part => part.batches[1]))] as const
+    const file = this.#disk.newFile('roll')
+    try {
+      const joined = group.map(({ path, bytes, part }) => ({
+        path: join(this.#disk.directory, path),
+        bytes,
+        headerBytes: part.headerBytes,
+      }))
+      await joinFiles(first.format, joined, file)
+      await file.finish()
+    } catch (error) {
+      await file.park()
+      await rm(file.path, { force: true }).catch(() => {})
+      throw error
+    }
+    const name = `b${padBatch(batches[0])}-b${padBatch(batches[1])}-e${this.#disk.epoch}-v${this.#manifest.version + 1}-${nth}${first.part.extension}`
+    return {
+      aside: file.path,
+      file: {
+        path: first.part.folder === '' ? name : `${first.part.folder}/${name}`,
+        format: first.format,
+        bytes: file.bytes,
+        rows: group.reduce((sum, { rows = 0 }) => sum + rows, 0),
+        batches,
+        batchTime: Math.max(...group.map(({ batchTime }) => batchTime)),
+        ...(first.partition !== undefined && { partition: first.partition }),
+      },
+    }
+  }
+
+  #wait(part: Part): void {
+    const target = targetOf(part)
+    const waiting = this.#waiting.get(target)
+    if (waiting === undefined) this.#waiting.set(target, [part])
+    else waiting.push(part)
+    this.#kept.set(part.batches[1], (this.#kept.get(part.batches[1]) ?? 0) + 1)
+  }
+
+  /**
+   * Removes parts that were put together long enough ago. Never those of the batch that was just published: until the store has committed it, they are
+   * how a task that comes again knows that it is in. That one cannot be removed is no news beside a batch that counts: it is tried again.
+   */
+  async #clean(batchId: number, batchTime: number): Promise<void> {
+    const isOver = ({ batchId: of, since }: { readonly batchId: number; readonly since: number }) =>
+      of < batchId && batchTime - since >= this.#rule.keepMs
+    const over = this.#replaced.filter(isOver)
+    this.#replaced = this.#replaced.filter(part => !isOver(part))
+    for (const { path, batchId: of } of over) {
+      await this.#remove(path).catch(() => {})
+      this.#kept.set(of, (this.#kept.get(of) ?? 1) - 1)
+    }
+    for (const [of, count] of this.#kept) {
+      if (count > 0 || of >= batchId) continue
+      this.#kept.delete(of)
+      await this.#remove(relativePath(this.#disk.directory, batchFolder(this.#disk.directory, of))).catch(() => {})
+    }
+  }
+
+  #remove(path: string): Promise<void> {
+    const full = join(this.#disk.directory, path)
+    return onDisk('remove', full, () => rm(full, { recursive: true, force: true }))
+  }
+}
+
+function isPart(file: ManifestFile): file is Part {
+  return file.part !== undefined
+}
+
+/** Parts of one target become one file: the same folder, columns and compression. */
+function targetOf({ part }: Part): string {
+  return JSON.stringify([part.folder, part.extension, part.signature])
+}
+
+function groupByTarget(parts: readonly Part[]): Map<string, Part[]> {
+  return Map.groupBy(parts, targetOf)
+}
+
+/** What is about to be put in place. Saved, so it carries a version. */
+type Rolling = { readonly v: 1; readonly paths: readonly string[] }
+
+function rollingText(rolled: readonly Rolled[]): string {
+  const rolling: Rolling = { v: 1, paths: rolled.map(({ file }) => file.path) }
+  return `${JSON.stringify(rolling)}\n`
+}
+
+async function readRolling(directory: string): Promise<readonly string[]> {
+  const path = rollingFile(directory)
+  const text = await readIfThere(path)
+  if (text === undefined) return []
+  return parseSaved<Rolling>(text, path, ({ paths }) => Array.isArray(paths), 'Look at it: it names files that may not count.').paths
+}
+
+/** Padded, so that the names of a folder sort as their batches do. */
+function padBatch(batchId: number): string {
+  return String(batchId).padStart(10, '0')
+}

@@ -1,0 +1,39 @@
+import { RecordError } from '../../src/core/errors.ts'
+import { showRange, type Task } from '../../src/core/values.ts'
+import { isSecretName, showValue } from '../../src/util/show-value.ts'
+
+/** A value that its column, or a folder's name, cannot take. `expected` goes on after "needs". */
+export class WrongValue extends Error {
+  readonly expected: string
+
+  constructor(expected: string) {
+    super(`expected ${expected}`)
+    this.expected = expected
+  }
+}
+
+/** A row that cannot be written, told with its place in the task (from 0) and with the column and value at fault. */
+export function refusedRow(task: Task, place: number, column: string | undefined, value: unknown, error: unknown): unknown {
+  if (!(error instanceof WrongValue)) return error
+  const { stream, batchId, output, range } = task
+  const { topic, partition, fromOffset, untilOffset } = range
+  const at = column === undefined ? '' : `, column ${column},`
+  return new RecordError(
+    `Row ${place + 1} of ${showRange(range)} (batch ${batchId}, output ${output})${at} cannot be written: it is ` +
+      `${showValue(value, { secret: isSecretName(column ?? '') })}, and a file needs ${error.expected}. ` +
+      'Mend it in a map() before this output, or leave it out with a filter().',
+    {
+      details: {
+        ...{ stream, batchId, output, topic, partition, fromOffset, untilOffset, row: place + 1 },
+        ...(column !== undefined && { column }),
+      },
+      cause: error,
+    },
+  )
+}
+
+/** The row as an object with columns. @throws WrongValue */
+export function asObject(row: unknown): Readonly<Record<string, unknown>> {
+  if (typeof row !== 'object' || row === null) throw new WrongValue('an object with a value a column')
+  return row as Readonly<Record<string, unknown>>
+}
