@@ -1,5 +1,5 @@
 /** What stands for a missing value in the name of a folder, as in Hive and Spark. */
-export const NULL_PARTITION = '__HIVE_DEFAULT_PARTITION__'
+const NULL_PARTITION = '__HIVE_DEFAULT_PARTITION__'
 
 /** One level of a path: `dt=2026-11-20`. A missing value and an empty text are one folder, as in Spark: readers give NULL for it. */
 export type HiveLevel = { readonly key: string; readonly value: string | null }

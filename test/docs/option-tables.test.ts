@@ -53,7 +53,30 @@ const TABLES: readonly (readonly [document: string, heading: string, sources: re
   ],
   ['docs/executors.md', 'serveTasks', [['connectors/bullmq/host/host-options.ts', 'ServeOptions']]],
   ['docs/outputs.md', 'httpSink', [['connectors/http/options.ts', 'HttpSinkOptions']]],
-  ['docs/outputs.md', 'jsonlSink', [['connectors/files/options.ts', 'JsonlSinkOptions']]],
+  [
+    'docs/outputs.md',
+    'jsonlSink',
+    [
+      ['connectors/files/options.ts', 'FilesOptions'],
+      ['connectors/files/options.ts', 'JsonlSinkOptions'],
+    ],
+  ],
+  [
+    'docs/outputs.md',
+    'csvSink',
+    [
+      ['connectors/files/options.ts', 'FilesOptions'],
+      ['connectors/files/options.ts', 'CsvSinkOptions'],
+    ],
+  ],
+  [
+    'docs/outputs.md',
+    'parquetSink',
+    [
+      ['connectors/files/options.ts', 'FilesOptions'],
+      ['connectors/files/options.ts', 'ParquetSinkOptions'],
+    ],
+  ],
 ]
 
 /** The options that a type declares in its own braces; those that are only there to be left out are not. */
