@@ -74,9 +74,12 @@ function refusal({ status, headers }: HttpAnswer, said: string, { task, chunk, e
     case 426:
       return new UnsupportedError(`${refused}. Look at body, compression and the content-type in headers.`, { details })
     default:
-      return new RecordError(`${refused}. Mend or leave out such rows before this output; its first row is row ${chunk.firstRow}.`, {
-        details: { ...details, row: chunk.firstRow },
-      })
+      return new RecordError(
+        `${refused}. Mend such rows, or leave them out before this output. The first row of the request is row ${chunk.firstRow}.`,
+        {
+          details: { ...details, row: chunk.firstRow },
+        },
+      )
   }
 }
 

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import { errorMessage } from '../core/errors.ts'
+import { errorMessage, retryAfterOf } from '../core/errors.ts'
 import type { Listener, StreamEvent } from '../core/events.ts'
 import type { Log } from '../core/log.ts'
 import { showRange } from '../core/values.ts'
@@ -134,7 +134,9 @@ export class Progress {
         const own = this.#open.get(task.output)
         if (status === 'completed' && own !== undefined) own.done += 1
         const into = this.#outputs > 1 ? ` into ${task.output}` : ''
-        if (willRetry) this.#warn(`task ${showRange(task.range)} of batch ${task.batchId}${into} is tried again: ${errorMessage(error)}`)
+        // A service that is away is told once, as what the stream waits for, and not by each task that finds it so.
+        const isNews = willRetry && retryAfterOf(error) === undefined
+        if (isNews) this.#warn(`task ${showRange(task.range)} of batch ${task.batchId}${into} is tried again: ${errorMessage(error)}`)
         this.#hasNews = true
         return
       }

@@ -119,7 +119,7 @@ describe('an answer that would be the same again', () => {
     [
       400,
       'RECORD',
-      /refused rows 1 to 10 of orders\/3 \[120, 180\) \(batch 7\) of output http:api with 400 Bad Request: bad row\. .* first row is row 1\.$/,
+      /refused rows 1 to 10 of orders\/3 \[120, 180\) \(batch 7\) of output http:api with 400 Bad Request: bad row\. .* The first row of the request is row 1\.$/,
     ],
     [422, 'RECORD', /with 422 Unprocessable Entity: bad row/],
     [401, 'AUTH', /with 401 Unauthorized: bad row\. Look at headers/],

@@ -99,6 +99,21 @@ test('an outage is told once, however often it is tried again, and so is its end
   ])
 })
 
+test('a service that is away is told as what the stream waits for, and not once for each task that finds it so', () => {
+  const { screen, tell } = show({ isTTY: false })
+  const error = new ConnectionError('https://api.test is away.', { retryAfterMs: 500 })
+  const failed = (index: number, error: Error) => {
+    const task = { stream: 'orders', batchId: 1, epoch: 2, index, range, batchTime: 0, output: 'http:api.test', attempt: 'a' }
+    tell({ type: 'taskEnded', task: { task, status: 'failed', willRetry: true, startTime: 0, endTime: 0, error } })
+  }
+  for (let index = 0; index < 3; index++) failed(index, error)
+  tell({ type: 'error', error, fatal: false })
+  tell({ type: 'health', status: 'red', reason: error.message })
+  expect(screen.lines).toEqual(['warning: https://api.test is away.', 'orders: health is red; the stream goes on when this has passed', ''])
+  failed(3, new ConnectionError('It was reset.'))
+  expect(screen.lines[2]).toBe('warning: task orders/3 [120, 180) of batch 1 is tried again: It was reset.')
+})
+
 test('standing by is told with who holds the lease', () => {
   const { screen, tell } = show({ isTTY: false })
   tell({ type: 'standingBy', reason: 'host:1 holds the lease of orders.' })
