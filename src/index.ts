@@ -15,6 +15,7 @@
  */
 
 export { type Clock, systemClock } from './core/clock.ts'
+export type { DeadLetter } from './core/dead-letters/dead-letter.ts'
 export {
   AuthError,
   ConfigError,
@@ -65,6 +66,7 @@ export { type InProcessOptions, inProcess } from './executors/in-process.ts'
 export { type ThreadsOptions, threads } from './executors/threads.ts'
 export type { BackfillRun } from './streams/backfill.ts'
 export type { BackfillOptions } from './streams/backfill-options.ts'
+export { type DeadLetterPolicy, deadLetter } from './streams/dead-letter.ts'
 export type { CommitOptions, DirectBatch, DirectStream, DirectStreamOptions, NextOptions } from './streams/direct/direct-stream.ts'
 export { openDirectStream } from './streams/direct/open-direct-stream.ts'
 export type { Flow, OutputOptions, StageOptions } from './streams/flow.ts'

@@ -1,3 +1,4 @@
+import { LETTER_FIELDS } from '../../src/core/dead-letters/dead-letter.ts'
 import { AuthError, ConfigError, UnsupportedError } from '../../src/core/errors.ts'
 import { parseTableName, quoteName, quoteTable } from './names.ts'
 import type { Table } from './table.ts'
@@ -6,12 +7,12 @@ import { findColumn, type TableMode } from './target.ts'
 /**
  * Checks at the start all that a row would fail on later. Throws `ConfigError` or `AuthError` with the first thing that is wrong and its way out.
  */
-export function checkTable(table: Table | undefined, mode: TableMode): asserts table is Table {
+export function checkTable(table: Table | undefined, mode: TableMode, isOfDeadLetters = false): asserts table is Table {
   const { table: name } = mode
   const details = { table: name }
   if (table === undefined) {
     throw new ConfigError(
-      `postgresSink: there is no table ${name}. It is made by hand, for example (mind the types):\n${suggestTable(mode)}`,
+      `postgresSink: there is no table ${name}. It is made by hand, for example (mind the types):\n${isOfDeadLetters && mode.columns === undefined ? suggestLetterTable(mode) : suggestTable(mode)}`,
       { details },
     )
   }
@@ -114,6 +115,13 @@ function suggestTable({ table, columns, key = [], version }: TableMode): string 
       ? ['id text not null', 'value jsonb'].map(line => `  ${line}`)
       : names.map(name => `  ${quoteName(name)} ${guessType(name, name === version)}${key.includes(name) ? ' not null' : ''}`)
   if (key.length > 0) lines.push(`  primary key (${key.map(quoteName).join(', ')})`)
+  return `create table ${quoteTable(parseTableName(table))} (\n${lines.join(',\n')}\n)`
+}
+
+/** A table that takes dead letters whole. */
+function suggestLetterTable({ table }: TableMode): string {
+  const typeOf = { text: 'text not null', integer: 'bigint not null', 'text or null': 'text' }
+  const lines = Object.entries(LETTER_FIELDS).map(([name, kind]) => `  ${name} ${typeOf[kind]}`)
   return `create table ${quoteTable(parseTableName(table))} (\n${lines.join(',\n')}\n)`
 }
 

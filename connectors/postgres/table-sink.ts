@@ -48,7 +48,7 @@ export class TableSink implements Sink<unknown> {
   async prepare(context: SinkContext): Promise<void> {
     await this.#connection.use(async client => {
       await this.#ledgers.prepare(client, context)
-      this.#table = Promise.resolve(await this.#loadTable(client))
+      this.#table = Promise.resolve(await this.#loadTable(client, context.isOfDeadLetters))
     }, context.signal)
   }
 
@@ -135,9 +135,9 @@ export class TableSink implements Sink<unknown> {
     }
   }
 
-  async #loadTable(client: PostgresClient): Promise<Table> {
+  async #loadTable(client: PostgresClient, isOfDeadLetters = false): Promise<Table> {
     const table = await loadTable(client, parseTableName(this.#mode.table))
-    checkTable(table, this.#mode)
+    checkTable(table, this.#mode, isOfDeadLetters)
     return table
   }
 }

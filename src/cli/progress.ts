@@ -47,6 +47,7 @@ export class Progress {
   /** Of the batch in hand, the outputs that are not through with it, with their tasks. */
   readonly #open = new Map<string, { done: number; readonly total: number }>()
   #outputs = 0
+  #deadLetters = 0
   #isRunning = false
   #hasNews = false
   #ended = false
@@ -143,6 +144,7 @@ export class Progress {
       case 'batchCompleted':
         this.#completedAt = performance.now()
         this.#lag = event.batch.lag
+        this.#deadLetters += event.batch.numDeadLetters ?? 0
         this.#delayMs = event.batch.totalDelay
         this.#hasNews = true
         return
@@ -191,6 +193,7 @@ export class Progress {
     const parts = [`batch ${id}${isReplay ? ' (replay)' : ''}`, `${showNumber(this.#records)} records`]
     if (perSecond !== undefined && this.#records > 0) parts.push(`${showNumber(Math.round(perSecond))} records/s`)
     if (this.#lag !== undefined) parts.push(`lag ${showNumber(this.#lag)}`)
+    if (this.#deadLetters > 0) parts.push(`${showNumber(this.#deadLetters)} dead ${this.#deadLetters === 1 ? 'letter' : 'letters'}`)
     const behind = this.#behind()
     if (behind !== undefined) parts.push(behind)
     if (this.#delayMs !== undefined) parts.push(`delay ${(this.#delayMs / 1000).toFixed(2)} s`)

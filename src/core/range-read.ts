@@ -6,6 +6,14 @@ import type { OffsetRange } from './values.ts'
 
 type Rows = AsyncIterable<readonly unknown[]>
 
+/** How far a read is: the offset behind its newest record (undefined where records do not say theirs), and what has come until then. */
+export type ReadMark = {
+  readonly position: number | undefined
+  readonly records: number
+  readonly bytes: number
+  readonly outsideTime: number
+}
+
 export type RangeReadOptions = {
   readonly isolation: Isolation
   readonly signal: AbortSignal
@@ -16,7 +24,7 @@ export type RangeReadOptions = {
   /** Records whose timestamps count. @default all */
   readonly timestamps?: TimeWindow | undefined
   /** What was read of the range before, by the read that this one goes on from. */
-  readonly before?: { readonly records: number; readonly bytes: number; readonly outsideTime: number } | undefined
+  readonly before?: ReadMark | undefined
 }
 
 /** One read of a range, or of the rest of it: counts what comes, and knows from where another could go on. Nothing is read before it is asked for. */
@@ -44,6 +52,11 @@ export class RangeRead {
     this.records = options.before?.records ?? 0
     this.bytes = options.before?.bytes ?? 0
     this.outsideTime = options.before?.outsideTime ?? 0
+  }
+
+  get mark(): ReadMark {
+    const { position, records, bytes, outsideTime } = this
+    return { position, records, bytes, outsideTime }
   }
 
   get hasBegun(): boolean {

@@ -83,7 +83,7 @@ export class RangeRun {
       new RangeRead(
         source,
         range,
-        this.#readOptions(array => this.#tap?.passed(array, shared.position)),
+        this.#readOptions(array => this.#tap?.passed(array, shared.mark)),
       ),
     )
     for (const [at, task] of tasks.entries()) this.#branches.push(newBranch(task, outputs[at] as RunnableOutput, shared))
@@ -157,7 +157,7 @@ export class RangeRun {
     const { clock } = this.#context
     const context = rangeContext(letters.task)
     const maxWaitMs = this.#maxWaitMs
-    const tap = new LetterTap(this.#group.range.fromOffset, { clock, maxWaitMs, outputs: watched.map(({ name }) => name), context })
+    const tap = new LetterTap(shared.mark, { clock, maxWaitMs, outputs: watched.map(({ name }) => name), context })
     this.#tap = tap
     // Those that have it already or are not asked for work nothing out.
     if (!watched.every(output => branches.some(branch => branch.output === output))) tap.turnOff()
@@ -181,7 +181,7 @@ export class RangeRun {
     }
     const { range } = this.#group
     const [first] = watched
-    const from = tap.position
+    const { position: from } = tap.reached
     if (from === undefined) {
       throw new TaskFailedError(
         `The dead letters of ${showRange(range)} have to be worked out once more, for an output beside them did not come to its end.`,
@@ -189,7 +189,7 @@ export class RangeRun {
       )
     }
     if (first === undefined || from >= range.untilOffset) return
-    branch.read = this.#read(new RangeRead(first.source, { ...range, fromOffset: from }, { ...this.#readOptions(), before: branch.read }))
+    branch.read = this.#read(new RangeRead(first.source, { ...range, fromOffset: from }, { ...this.#readOptions(), before: tap.reached }))
     yield* findLetters(branch.read.rows(), watched, rangeContext(branch.task))
   }
 
@@ -224,7 +224,8 @@ export class RangeRun {
       onSkip: this.#group.onRecordError === 'fail' ? undefined : onSkip,
       origins: this.#origins,
       isOfSource: depth === 0,
-      willFork: branches.length > 1,
+      // Behind a fork, also where one alone goes on, the records of rows are known from here only.
+      willFork: branches.length > 1 || own !== undefined,
     })
   }
 
@@ -244,7 +245,7 @@ export class RangeRun {
     const sentence = `the others of ${showRange(this.#group.range)} waited ${this.#maxWaitMs} ms for output ${outputs.join(', ')}: it goes on with a read of its own`
     this.#context.log.info({ stream, batch: batchId, outputs }, sentence)
     const rest = { ...range, fromOffset: Math.min(position, range.untilOffset) }
-    const read = this.#read(new RangeRead(first.output.source, rest, { ...this.#readOptions(), before: first.read }))
+    const read = this.#read(new RangeRead(first.output.source, rest, { ...this.#readOptions(), before: first.read.mark }))
     const own = {}
     for (const branch of going) Object.assign(branch, { read, apartUpTo: end, ownStages: own })
     return this.#applyStages(read.rows(), going, 0, end, own)
@@ -308,7 +309,8 @@ export class RangeRun {
   async #findOffsets(): Promise<void> {
     const { range, isolation, onRecordError, timestamps } = this.#group
     for (const branch of this.#branches) {
-      if (typeof branch.outcome === 'string') continue
+      // A letter's row says itself where it is from.
+      if (typeof branch.outcome === 'string' || branch.output.isDeadLetters) continue
       const error = await withOffset(branch.outcome.error, {
         outputs: [branch.output],
         range,

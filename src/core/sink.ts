@@ -16,6 +16,8 @@ export type SinkContext = {
   readonly output: string
   readonly signal: AbortSignal
   readonly log: Log
+  /** Whether its rows are dead letters, as `onRecordError: deadLetter(sink)` says. */
+  readonly isOfDeadLetters?: boolean
   /** To `prepare`: a person has looked, and whatever contradicts the store gives way (`--adopt`). */
   readonly adopt?: boolean
 }

@@ -172,7 +172,9 @@ export function checkReplay(job: Pick<DriverJob, 'stream' | 'outputs'>, planner:
   const facts = readFacts(batch)
   const outputs = facts.outputs.filter(name => !job.outputs.has(name))
   // A topic that the job names and that is gone from Kafka is lost data, not a job that changed.
-  const isRead = (range: OffsetRange) => planner.namesTopic(range.topic) && planner.outputsOf(range, facts.outputs, job.outputs).length > 0
+  const isOfRows = (name: string) => !job.outputs.get(name)?.isDeadLetters
+  const isRead = (range: OffsetRange) =>
+    planner.namesTopic(range.topic) && planner.outputsOf(range, facts.outputs, job.outputs).some(isOfRows)
   const lacksTopic = (range: OffsetRange) => !planner.namesTopic(range.topic) || (outputs.length === 0 && !isRead(range))
   const topics = [...new Set(batch.ranges.filter(lacksTopic).map(range => range.topic))]
   if (outputs.length === 0 && topics.length === 0) return

@@ -211,8 +211,16 @@ export class Driver {
     if (state.pending !== undefined) checkReplay(this.#job, this.#planner, state.pending)
     if (this.#options.until !== undefined) await this.#planner.bound(this.#options.until, { signal })
     const adopt = this.#options.adopt ?? []
-    for (const { name, sink } of outputs.values()) {
-      await sink.prepare?.({ stream, streamId: lease.streamId, output: name, signal, log, ...(adopt.includes(name) && { adopt: true }) })
+    for (const { name, sink, isDeadLetters = false } of outputs.values()) {
+      await sink.prepare?.({
+        stream,
+        streamId: lease.streamId,
+        output: name,
+        signal,
+        log,
+        ...(adopt.includes(name) && { adopt: true }),
+        ...(isDeadLetters && { isOfDeadLetters: true }),
+      })
     }
     this.#executor = await executor.start(this.#job, { streamId: lease.streamId, log, signal, onTrouble: onOutage })
     // Only now have the outputs seen their real servers: one may promise less than it hoped.

@@ -19,7 +19,8 @@ export function logEvents(log: Log): Listener {
         log.info({ stream, offsets: event.offsets.map(at => `${at.topic}/${at.partition}@${at.offset}`) }, 'starting points written')
         return
       case 'batchCompleted': {
-        const { id, isReplay, numRecords, numBytes, lag, schedulingDelay, processingDelay, totalDelay, ranges } = event.batch
+        const { id, isReplay, numRecords, numBytes, numDeadLetters, lag, schedulingDelay, processingDelay, totalDelay, ranges } =
+          event.batch
         const fields = {
           stream,
           batch: id,
@@ -27,6 +28,7 @@ export function logEvents(log: Log): Listener {
           ranges: ranges.length,
           records: numRecords,
           bytes: numBytes,
+          deadLetters: numDeadLetters || undefined,
           lag,
         }
         log.info({ ...fields, schedulingDelay, processingDelay, totalDelay }, 'batch completed')

@@ -163,7 +163,11 @@ export class Planner {
   /** Those of a batch's outputs that the range's topic goes to, whether or not it is still there. */
   outputsOf({ topic }: OffsetRange, names: readonly string[], outputs: RunnableJob['outputs']): string[] {
     const source = this.#sourceNaming(topic)?.source
-    return names.filter(name => outputs.get(name)?.isDeadLetters || outputs.get(name)?.source === source)
+    return names.filter(name => {
+      const output = outputs.get(name)
+      // Dead letters are of every source.
+      return output?.isDeadLetters ? source !== undefined : output?.source === source
+    })
   }
 
   /** How many of the ranges go to each output. */

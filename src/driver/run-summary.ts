@@ -15,6 +15,8 @@ export type RunSummary = {
   readonly rowsByOutput: Readonly<Record<string, number>>
   /** Records that were left out because a function of the job failed on them, once an output. */
   readonly skipped: number
+  /** Dead letters that went out. */
+  readonly deadLetters: number
   /** Records that were left out because their timestamps were not asked for. */
   readonly outsideTime: number
   /** From the moment the run held the lease, ms. */
@@ -29,6 +31,7 @@ export class RunTotals {
   #records = 0
   #bytes = 0
   #skipped = 0
+  #deadLetters = 0
   #outsideTime = 0
   readonly #rows = new Map<string, number>()
 
@@ -40,11 +43,12 @@ export class RunTotals {
     this.#startedAt = this.#clock.monotonic()
   }
 
-  add({ numRecords = 0, numBytes = 0, numSkipped = 0, numOutsideTime = 0, outputOperations }: BatchInfo): void {
+  add({ numRecords = 0, numBytes = 0, numSkipped = 0, numDeadLetters = 0, numOutsideTime = 0, outputOperations }: BatchInfo): void {
     this.#batches += 1
     this.#records += numRecords
     this.#bytes += numBytes
     this.#skipped += numSkipped
+    this.#deadLetters += numDeadLetters
     this.#outsideTime += numOutsideTime
     for (const { name, rows = 0 } of outputOperations) this.#rows.set(name, (this.#rows.get(name) ?? 0) + rows)
   }
@@ -59,6 +63,7 @@ export class RunTotals {
       rows: Array.from(this.#rows.values()).reduce((sum, rows) => sum + rows, 0),
       rowsByOutput: Object.fromEntries(this.#rows),
       skipped: this.#skipped,
+      deadLetters: this.#deadLetters,
       outsideTime: this.#outsideTime,
       durationMs: Math.round(now - (this.#startedAt ?? now)),
     }

@@ -49,7 +49,8 @@ export async function planSurgery(
   return { state, moves, offsets, notes: [...notes, ...notReadAnyMore(state, bounds)], outputs: rewrittenOutputs(), discarded }
 
   function rewrittenOutputs() {
-    const isRead = (topic: string, output: string) => outputs.get(output)?.source.names?.(topic) ?? true
+    const isRead = (topic: string, output: string) =>
+      (outputs.get(output)?.isDeadLetters ? undefined : outputs.get(output)?.source.names?.(topic)) ?? true
     const again = moves.filter(({ readAgain }) => readAgain > 0)
     return Array.from(outputs.values())
       .filter(({ name }) => again.some(({ topic }) => isRead(topic, name)))

@@ -110,8 +110,8 @@ export class InProcessRun implements ExecutorRun {
     if (wave.left === 0) wave.over.abort(WAVE_OVER)
   }
 
-  #sourceOf({ tasks: [first] }: TaskGroup): Source<unknown> | undefined {
-    return first === undefined ? undefined : this.#job.outputs.get(first.output)?.source
+  #sourceOf({ tasks: [first], watched: [name = first?.output] = [] }: TaskGroup): Source<unknown> | undefined {
+    return name === undefined ? undefined : this.#job.outputs.get(name)?.source
   }
 }
 

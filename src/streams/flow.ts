@@ -49,6 +49,7 @@ export type DeclaredOutput = {
   readonly stages: readonly Stage[]
   readonly sink: Sink<never>
   readonly gatherMaxRows?: number
+  readonly isDeadLetters?: boolean
   readonly batchFunction?: (rows: readonly unknown[], batch: BatchContext) => unknown
 }
 

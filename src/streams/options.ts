@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { z } from 'zod'
 import { ConfigError, type DataLossPolicy } from '../core/errors.ts'
 import type { Listener } from '../core/events.ts'
-import type { Executor, RecordErrorPolicy } from '../core/executor.ts'
+import type { Executor } from '../core/executor.ts'
 import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
@@ -12,6 +12,7 @@ import type { Source } from '../core/source.ts'
 import type { TopicPartition } from '../core/values.ts'
 import type { DriverOptions } from '../driver/driver-job.ts'
 import { parseOptions } from '../util/parse-options.ts'
+import { type DeadLetterPolicy, isDeadLetterPolicy } from './dead-letter.ts'
 
 /** A rate in records a second: one for all partitions, or a function of the partition. */
 export type PartitionRate = number | ((partition: TopicPartition) => number)
@@ -63,8 +64,8 @@ export type StreamOptions = {
   readonly backpressure?: 'off' | { readonly pid: PidWeights }
   /** What to do about records that are gone from Kafka before they were read. @default 'fail' */
   readonly onDataLoss?: 'fail' | 'skip' | Partial<DataLossPolicy>
-  /** What to do about a record that a per-row function of the job fails on. @default 'fail' */
-  readonly onRecordError?: RecordErrorPolicy
+  /** What to do about a record that a per-row function of the job fails on: stop, leave it out, or put it aside by `deadLetter(sink)`. @default 'fail' */
+  readonly onRecordError?: 'fail' | 'skip' | DeadLetterPolicy
   /** Refuses to start with an output that promises less. @default none demanded */
   readonly guarantee?: Guarantee
   /** Where tasks run. @default inProcess() */
@@ -168,7 +169,9 @@ const schema = z.strictObject({
       { error: "'fail', 'skip' or { retention?, truncation?, recreated?, removed? } of these" },
     )
     .default('fail'),
-  onRecordError: z.enum(['fail', 'skip'], { error: "'fail' or 'skip'" }).default('fail'),
+  onRecordError: z
+    .union([z.enum(['fail', 'skip']), z.custom<DeadLetterPolicy>(isDeadLetterPolicy)], { error: "'fail', 'skip' or deadLetter(sink)" })
+    .default('fail'),
   guarantee: z
     .enum(['exactly-once', 'idempotent', 'at-least-once'], { error: "'exactly-once', 'idempotent' or 'at-least-once'" })
     .optional(),
@@ -206,6 +209,8 @@ export type CompleteOptions = {
   readonly name: string
   readonly offsets: OffsetStore | undefined
   readonly guarantee: Guarantee | undefined
+  /** The output of dead letters, where that is the policy. */
+  readonly deadLetters: DeadLetterPolicy | undefined
   readonly executor: Executor | undefined
   readonly listeners: readonly Listener[]
   readonly log: Log | undefined
@@ -237,14 +242,15 @@ export function completeOptions(options: StreamOptions): CompleteOptions {
     limits,
     backpressure,
     onDataLoss,
-    onRecordError,
+    onRecordError: typeof onRecordError === 'string' ? onRecordError : 'deadLetter',
     retryForMs: retry.forMs,
     taskTimeoutMs,
     maxOutputWaitMs,
     leaseTtlMs,
     owner: rest.owner ?? `${hostname()}:${process.pid}:${systemRandom.id(8)}`,
   })
-  return { name, offsets, guarantee, executor, listeners, log, driver }
+  const deadLetters = typeof onRecordError === 'string' ? undefined : onRecordError
+  return { name, offsets, guarantee, deadLetters, executor, listeners, log, driver }
 }
 
 /** Checks and completes the options of a stream that an engine runs. @throws ConfigError listing every mistake with its path */

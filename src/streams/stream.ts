@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
 import { systemRandom } from '../core/random.ts'
 import type { JobOrigin, RunnableJob, RunnableOutput } from '../core/runnable-job.ts'
+import type { Sink } from '../core/sink.ts'
 import type { Source } from '../core/source.ts'
 import type { BackfillPlan } from '../driver/backfill/plan-backfill.ts'
 import { checkGuarantee } from '../driver/check-guarantee.ts'
@@ -192,8 +193,23 @@ class Job implements StreamJob {
 
   /** Of the whole job, whichever of its outputs run. */
   #origin(module: string | undefined): JobOrigin {
-    const all = [...this.#outputs.values()]
+    const all = this.#all()
     return { name: this.name, module, shape: hashJob(this.name, all), targets: targetsOf(all) }
+  }
+
+  /** The outputs that were declared, and that of dead letters, which is of every source. */
+  #all(): DeclaredOutput[] {
+    const declared = [...this.#outputs.values()]
+    const { deadLetters } = this.#options
+    const [first] = declared
+    if (deadLetters === undefined || first === undefined) return declared
+    const { name, sink } = deadLetters
+    if (this.#outputs.has(name)) {
+      throw new JobError(
+        `Stream ${this.name} has an output named ${name}, and so are its dead letters: deadLetter(sink, { name: '…' }) names them.`,
+      )
+    }
+    return [...declared, { name, source: first.source, stages: [], sink: sink as Sink<never>, isDeadLetters: true }]
   }
 
   /** The outputs of a run: those it names, and under another name those that keep no ledger by stream somewhere else. */
@@ -201,9 +217,11 @@ class Job implements StreamJob {
     if (this.#outputs.size === 0) {
       throw new JobError(`Stream ${this.name} has no output: end a flow with .to(sink), .forEachRange(…) or .forEachBatch(…).`)
     }
-    checkOutputs({ stream: this.name, outputs: this.#outputs }, outputs ?? [], 'outputs')
-    return Array.from(this.#outputs.values())
-      .filter(output => outputs?.includes(output.name) ?? true)
+    const all = this.#all()
+    checkOutputs({ stream: this.name, outputs: new Map(all.map(output => [output.name, output])) }, outputs ?? [], 'outputs')
+    // Whatever is left out of the others goes to the dead letters.
+    return all
+      .filter(output => output.isDeadLetters || (outputs?.includes(output.name) ?? true))
       .map(output => (name === this.name ? output : { ...output, sink: output.sink.forStream?.(name) ?? output.sink }))
   }
 }

@@ -29,6 +29,7 @@ const ENTRY_POINTS = {
     // `runTasks` and `systemClock` are for people who write an executor.
     values: [
       'stream',
+      'deadLetter',
       'inProcess',
       'threads',
       'planBatch',
@@ -119,7 +120,7 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
       'StageOptions',
       'OutputOptions',
     ],
-    ...['StreamJob', 'Flow', 'Run', 'RunSummary', 'StartOptions', 'Until'],
+    ...['DeadLetter', 'DeadLetterPolicy', 'StreamJob', 'Flow', 'Run', 'RunSummary', 'StartOptions', 'Until'],
     ...['BackfillFrom', 'BackfillTo', 'BackfillPlan', 'BackfillOptions', 'BackfillRun'],
   ],
   'tidemark/kafka': [

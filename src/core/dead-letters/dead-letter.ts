@@ -36,6 +36,27 @@ export type DeadLetter = {
   readonly error_message: string
 }
 
+/** The fields of a letter and what they hold: what a table for letters has as columns. */
+export const LETTER_FIELDS: Readonly<Record<keyof DeadLetter, 'text' | 'integer' | 'text or null'>> = {
+  stream: 'text',
+  batch: 'integer',
+  batch_time: 'integer',
+  topic: 'text',
+  partition: 'integer',
+  record_offset: 'integer',
+  record_time: 'integer',
+  key_text: 'text or null',
+  key_base64: 'text or null',
+  value_text: 'text or null',
+  value_base64: 'text or null',
+  headers: 'text',
+  stage: 'text',
+  outputs: 'text',
+  error_name: 'text',
+  error_code: 'text or null',
+  error_message: 'text',
+}
+
 /** What a letter says of its record's bytes. */
 export type LetterRecord = {
   readonly topic: string
@@ -48,6 +69,11 @@ export type LetterRecord = {
 }
 
 const BRAND = Symbol.for('tidemark.dead-letter.v1')
+
+/** Whether a row is a letter that the engine made: a sink may then write it in a form of its own. */
+export function isDeadLetter(row: unknown): row is DeadLetter {
+  return typeof row === 'object' && row !== null && BRAND in row
+}
 
 /** Whether what a source gave can become a letter: it says where it is from. */
 export function isLetterable(record: unknown): boolean {
@@ -87,6 +113,18 @@ function brand(letter: DeadLetter): DeadLetter {
   return Object.defineProperty(letter, BRAND, { value: true })
 }
 
+/** The record as it was. */
+export function recordOfLetter(letter: DeadLetter): LetterRecord {
+  const { topic, partition, record_offset: offset, record_time: timestamp, key_base64, value_base64, headers } = letter
+  const pairs = JSON.parse(headers) as readonly (readonly [string, string | null])[]
+  return {
+    ...{ topic, partition, offset, timestamp },
+    key: fromBase64(key_base64),
+    value: fromBase64(value_base64),
+    headers: pairs.map(([name, bytes]) => [name, fromBase64(bytes)] as const),
+  }
+}
+
 /** The function's own error counts, not what the engine says around it. */
 function describeError(error: unknown): Pick<DeadLetter, 'error_name' | 'error_code' | 'error_message'> {
   const cause = isTidemarkError(error, 'RECORD') && error.cause !== undefined ? error.cause : error
@@ -119,4 +157,8 @@ function toBytes(value: unknown): Buffer | null {
   if (value === null || value === undefined) return null
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   return Buffer.from(typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value)))
+}
+
+function fromBase64(text: string | null): Buffer | null {
+  return text === null ? null : Buffer.from(text, 'base64')
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { TidemarkError } from '../errors.ts'
+import type { ReadMark } from '../range-read.ts'
 import type { RowStage } from '../row-pipeline.ts'
 import type { RangeContext } from '../runnable-job.ts'
 import { type DeadLetter, makeLetter } from './dead-letter.ts'
@@ -42,7 +43,7 @@ export function arrangeLetters(
     )
 }
 
-/** What a tap has: letters; `alone` where the rest must be worked out from `position` on; `end` where there are no more. */
+/** What a tap has: letters; `alone` where the rest must be worked out from where `reached` says; `end` where there are no more. */
 export type Tapped = readonly DeadLetter[] | 'alone' | 'end'
 
 export type TapOptions = {
@@ -67,12 +68,12 @@ export class LetterTap {
   #ready: readonly DeadLetter[] | undefined
   #onTaken: (() => void) | undefined
   #onReady: (() => void) | undefined
-  /** Behind the records whose letters were taken; undefined where the source's records do not say where they are. */
-  position: number | undefined
+  /** How far the read was behind the records whose letters were taken. */
+  reached: ReadMark
 
-  constructor(from: number, options: TapOptions) {
+  constructor(from: ReadMark, options: TapOptions) {
     this.#options = options
-    this.position = from
+    this.reached = from
   }
 
   /** A stage failed on a record of the array in hand. */
@@ -81,7 +82,7 @@ export class LetterTap {
   }
 
   /** All outputs are through with an array. Resolves when its letters are taken, or nobody will take them from here. */
-  async passed(array: readonly unknown[], position: number | undefined): Promise<void> {
+  async passed(array: readonly unknown[], reached: ReadMark): Promise<void> {
     if (this.#state !== 'on') return
     if (this.#lost.length > 0) {
       const { outputs, context } = this.#options
@@ -90,7 +91,7 @@ export class LetterTap {
       await this.#untilTaken()
       if (this.#ready !== undefined) return this.turnOff()
     }
-    if (this.#state === 'on') this.position = position
+    if (this.#state === 'on') this.reached = reached
   }
 
   /** The rest cannot be had here. */

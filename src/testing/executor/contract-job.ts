@@ -60,6 +60,7 @@ function runnable({
     noting('odd', [toOffset, odd]),
     noting('whole', [whole]),
     { name: 'ledger', source, stages: [toOffset], sink: new LedgerSink('ledger', folder) },
+    { ...noting('letters', []), isDeadLetters: true },
     { ...noting('gathered', [toGathered]), gatherMaxRows: 1_000 },
   ]
   return {

@@ -64,6 +64,36 @@ export function defineSeveralOutputTests(test: DefineTest): void {
     )
   })
 
+  test('records that a function fails on go to the dead letters, beside the rows and in an attempt of their own', async ({
+    stream,
+    give,
+    notes,
+  }) => {
+    const policy = { topic: 'fails-in-map', onRecordError: 'deadLetter', watched: ['rows', 'odd'] } as const
+    const both = group(stream, { ...policy, outputs: ['rows', 'odd', 'letters'] })
+    const alone = again(group(stream, { ...policy, outputs: ['letters'] }))
+    const expected = {
+      topic: 'fails-in-map',
+      record_offset: 3,
+      batch: 1,
+      stage: 'map (toOffset)',
+      outputs: '["rows","odd"]',
+      error_name: 'TypeError',
+    }
+    for (const one of [both, alone]) {
+      const results = await give(one)
+      assert.deepEqual([results.at(-1)?.rows, results.at(-1)?.records], [1, 10])
+      const task = one.tasks.at(-1)
+      assert.ok(task)
+      const [letter, ...more] = rowsOf(notes(), task) as Record<string, unknown>[]
+      assert.deepEqual(more, [])
+      for (const [name, value] of Object.entries(expected)) assert.equal(letter?.[name], value)
+    }
+    const [rows] = both.tasks
+    assert.ok(rows)
+    assert.equal(rowsOf(notes(), rows).length, 9)
+  })
+
   test('an abort ends all of them, also where one had failed before', async ({ stream, give }) => {
     const abort = new AbortController()
     const call = failure(give(group(stream, { topic: 'until-aborted', outputs: ['rows', 'odd'] }), { signal: abort.signal }))

@@ -1,5 +1,7 @@
+import { isDeadLetter, recordOfLetter } from '../../../../src/core/dead-letters/dead-letter.ts'
 import { JobError } from '../../../../src/core/errors.ts'
 import type { KafkaRecord } from '../../record.ts'
+import { letterHeaders } from '../letter-headers.ts'
 import type { CompleteKafkaSinkOptions, KafkaContent, KafkaHeaders } from '../options.ts'
 import type { HeaderBytes } from './batch-builder.ts'
 
@@ -19,11 +21,20 @@ export function rowContent<Row>({
   headers,
 }: Pick<CompleteKafkaSinkOptions<Row>, 'key' | 'value' | 'headers'>): RowContent<Row> {
   return {
-    key: key === undefined ? row => (isRecord(row) ? row.key : null) : row => checkContent('key', key(row)),
-    value: value === undefined ? row => (isRecord(row) ? row.value : toJson(row)) : row => checkContent('value', value(row)),
+    key:
+      key === undefined
+        ? row => (isRecord(row) ? row.key : isDeadLetter(row) ? recordOfLetter(row).key : null)
+        : row => checkContent('key', key(row)),
+    value:
+      value === undefined
+        ? row => (isRecord(row) ? row.value : isDeadLetter(row) ? recordOfLetter(row).value : toJson(row))
+        : row => checkContent('value', value(row)),
     headers:
       headers === undefined
-        ? row => (isRecord(row) && row.headers.length > 0 ? encodeHeaders(row.headers) : undefined)
+        ? row => {
+            if (isRecord(row)) return row.headers.length > 0 ? encodeHeaders(row.headers) : undefined
+            return isDeadLetter(row) ? encodeHeaders(letterHeaders(row, recordOfLetter(row))) : undefined
+          }
         : row => encodeHeaders(headers(row)),
     timestamp: (row, batchTime) => (isRecord(row) && row.timestamp >= 0 ? row.timestamp : batchTime),
   }
