@@ -1,4 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
+import { kafkaSource } from 'tidemark/kafka'
 
 /** A message as examples send it; its partition is that of its key unless one is named. */
 export type ExampleMessage = {
@@ -9,6 +11,8 @@ export type ExampleMessage = {
 }
 
 const MESSAGES_A_SEND = 5_000
+/** How long a new topic may take until its leaders answer, ms. */
+const LEADERS_WITHIN_MS = 30_000
 
 /** Where this run's Kafka is. */
 export function brokers(): string[] {
@@ -25,17 +29,26 @@ export function kafkaClient(): Kafka {
   return new Kafka({ clientId: 'example', brokers: brokers(), logLevel: logLevel.NOTHING })
 }
 
-/** Makes a topic of this run. */
+/** Makes a topic of this run, and waits until its leaders answer. */
 export async function createTopic(name: string, { partitions = 4 }: { readonly partitions?: number } = {}): Promise<string> {
   const topic = topicName(name)
   const admin = kafkaClient().admin()
   await admin.connect()
   try {
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
   } finally {
     await admin.disconnect()
   }
-  return topic
+  await using source = kafkaSource({ kafka: { brokers: brokers() }, topics: [topic] })
+  for (const since = performance.now(); ; ) {
+    try {
+      if ((await source.latestOffsets()).length === partitions) return topic
+    } catch (error) {
+      // A broker that has just started may not know of it yet.
+      if (performance.now() - since > LEADERS_WITHIN_MS) throw error
+    }
+    await delay(100)
+  }
 }
 
 /** Sends messages with kafkajs, in order. */

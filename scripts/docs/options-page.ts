@@ -5,7 +5,7 @@ import { readSchemas, type SchemaFacts } from './read-schemas.ts'
 import { type TakesOptions, type TypedOption, TypeReader } from './read-types.ts'
 
 /** What people who write a job do not call. */
-const LEFT_OUT = ['tidemark/testing']
+const LEFT_OUT = ['tidemark/testing', 'tidemark/rules']
 /** Interfaces of `tidemark` whose methods take options, and what one calls such a thing. */
 const METHODS = [
   ['StreamJob', 'job'],

@@ -58,6 +58,25 @@ const ENTRY_POINTS = {
   'tidemark/offsets/zookeeper': { source: 'offsets/zookeeper/index.ts', values: ['zookeeperOffsets'] },
   'tidemark/offsets/kafka': { source: 'offsets/kafka/index.ts', values: ['kafkaOffsets'] },
   'tidemark/offsets/memory': { source: 'offsets/memory/index.ts', values: ['memoryOffsets'] },
+  'tidemark/rules': {
+    source: 'src/core/rules.ts',
+    values: [
+      ...[
+        'checkAcquire',
+        'checkBegin',
+        'checkCommit',
+        'checkExists',
+        'checkLive',
+        'checkReset',
+        'checkRestore',
+        'resetEntries',
+        'positionsAfter',
+      ],
+      ...['isLive', 'isKeptForEver', 'trimBelow', 'HISTORY_KEPT', 'checkFence', 'checkTask', 'checkApplied', 'fenceRowOf'],
+      ...['checkLeaseRequest', 'checkNote', 'checkSnapshot', 'checkStreamName', 'completeHistoryOptions', 'copyJson'],
+      ...['comparePartitions', 'partitionKey', 'sameRange', 'showPartition', 'showRange'],
+    ],
+  },
   'tidemark/testing': {
     source: 'src/testing/index.ts',
     values: [
@@ -152,6 +171,7 @@ const TYPES: Readonly<Record<keyof typeof ENTRY_POINTS, readonly string[]>> = {
   'tidemark/offsets/redis': ['RedisOffsetsOptions', 'RedisClient'],
   'tidemark/offsets/zookeeper': ['ZookeeperOffsetsOptions', 'ZookeeperAuth', 'ZookeeperClient'],
   'tidemark/offsets/kafka': ['KafkaOffsetsOptions'],
+  'tidemark/rules': ['FenceRow', 'LedgerCount', 'ResetPlan', 'StreamHead'],
   'tidemark/testing': [
     ...[
       'OffsetStoreContractOptions',
