@@ -3,7 +3,7 @@ import { ConfigError } from '../core/errors.ts'
 import { parseFrom, parseTo } from '../driver/backfill/parse-bound.ts'
 import { type BackfillPlan, doubledOutputs } from '../driver/backfill/plan-backfill.ts'
 import type { RunSummary } from '../driver/run-summary.ts'
-import { explainDoubled } from '../streams/backfill.ts'
+import { explainDoubled, type WaysOut } from '../streams/backfill.ts'
 import type { BackfillOptions } from '../streams/backfill-options.ts'
 import type { Run } from '../streams/run.ts'
 import { parseDuration } from '../util/parse-duration.ts'
@@ -40,6 +40,7 @@ type CommandOptions = ConfirmOptions &
 const FIRST_SIGNAL = 'stopping when the batch in hand is committed; the same command goes on from there, and once more stops at once'
 /** With --progress and no terminal: a line as often as a run prints one (ms). */
 const OFTEN_MS = 1_000
+const BY_COMMAND: WaysOut = { again: 'add --append-again', without: 'name the others with --output', untilLive: 'take --until-live' }
 
 export function addBackfillCommand(program: Command): void {
   const command = program
@@ -109,7 +110,7 @@ async function backfill(path: string, options: CommandOptions): Promise<void> {
       if (json) printJson({ ...describePlan(plan), changed: false, dryRun: true })
       return
     }
-    if (doubled.length > 0 && !appendAgain) throw new ConfigError(explainDoubled(plan, doubled, 'add --append-again'))
+    if (doubled.length > 0 && !appendAgain) throw new ConfigError(explainDoubled(plan, doubled, BY_COMMAND))
     if (way === 'refuse') throw cannotAsk()
     if (way === 'ask' && !(await askYes(plan.isResumed ? 'Go on with it?' : 'Begin it?', {}))) {
       if (json) printJson({ ...describePlan(plan), changed: false, dryRun: false })

@@ -40,7 +40,7 @@ export function checkAcquire(
   if (head.lease !== undefined && endsInMs > 0 && head.lease.owner !== owner && !steal) {
     throw new LeaseHeldError(
       `${stream} is driven by ${head.lease.owner} (epoch ${head.epoch}), whose lease ends in ${Math.ceil(endsInMs)} ms unless it is renewed. ` +
-        'Wait for that, stop it, or take the stream over with steal.',
+        'Wait for that, stop it, or take the stream over (steal, or --steal).',
       { details: { stream, owner: head.lease.owner, epoch: head.epoch, endsInMs } },
     )
   }

@@ -37,8 +37,7 @@ export async function startJobBackfill(compile: Compile, options: BackfillOption
   return keepingOpen(compile(liveOptions(options)), async () => {
     const plan = await planJobBackfill(compile, options, { weigh: false })
     const doubled = doubledOutputs(plan)
-    if (doubled.length > 0 && !appendAgain && !plan.isComplete)
-      throw new ConfigError(explainDoubled(plan, doubled, 'set appendAgain: true'))
+    if (doubled.length > 0 && !appendAgain && !plan.isComplete) throw new ConfigError(explainDoubled(plan, doubled))
     return runPlannedBackfill(compile, plan, options)
   })
 }
@@ -65,16 +64,21 @@ export async function runPlannedBackfill(compile: Compile, plan: BackfillPlan, o
   return Object.assign(driver, { plan })
 }
 
+/** The ways out of a refusal, as whoever asked says them: options of a call or of a command. */
+export type WaysOut = { readonly again: string; readonly without: string; readonly untilLive: string }
+
+const IN_CODE: WaysOut = { again: 'set appendAgain: true', without: 'name the others in outputs', untilLive: "say to: 'live'" }
+
 /** Why a backfill is not run that would write rows a second time. */
-export function explainDoubled({ overlaps }: BackfillPlan, outputs: readonly string[], way: string): string {
+export function explainDoubled({ overlaps }: BackfillPlan, outputs: readonly string[], ways = IN_CODE): string {
   const others = overlaps.map(({ stream, committed, toCome }) => {
     const has = committed > 0 ? `has written ${committed.toLocaleString('en-US')}` : ''
     const will = toCome > 0 ? `has yet to write ${toCome.toLocaleString('en-US')}` : ''
     return `${stream} ${[has, will].filter(text => text !== '').join(' and ')}`
   })
   return (
-    `Nothing was run: ${outputs.join(', ')} would hold rows twice, for of the same offsets ${others.join(', ')}. If that is what you want, ${way}; to leave ` +
-    'an output out, name the others; to end where the live stream began, end it at live.'
+    `Nothing was run: ${outputs.join(', ')} would hold rows twice. Of the same offsets ${others.join(', ')}. If that is what you want, ${ways.again}; to ` +
+    `leave an output out, ${ways.without}; to end where the live stream began, ${ways.untilLive}.`
   )
 }
 

@@ -75,7 +75,10 @@ export class Executors {
     const fields = { job: this.#job, executor: id }
     switch (now.state) {
       case 'ready':
-        this.#log.info({ ...fields, slots }, `executor ${id} ${before === undefined ? 'joined' : 'is back'} with ${slots} slots`)
+        this.#log.info(
+          { ...fields, slots },
+          `executor ${id} ${before === undefined ? 'joined' : 'is back'} with ${slots} ${slots === 1 ? 'slot' : 'slots'}`,
+        )
         break
       case 'draining':
         this.#log.info(fields, `executor ${id} drains: it ends what runs and gets nothing more`)

@@ -127,7 +127,7 @@ export class Server implements TaskServer {
     const { version } = this.#fingerprint
     log.info(
       { executor: id, slots, job: this.#job, version },
-      `executor ${id} serves ${this.#job} with ${slots} slots (tidemark ${version})`,
+      `executor ${id} serves ${this.#job} with ${slots} ${slots === 1 ? 'slot' : 'slots'} (tidemark ${version})`,
     )
   }
 

@@ -53,7 +53,7 @@ describe('a lease', () => {
       code: 'LEASE_HELD',
       message:
         'orders is driven by first (epoch 8), whose lease ends in 1 ms unless it is renewed. ' +
-        'Wait for that, stop it, or take the stream over with steal.',
+        'Wait for that, stop it, or take the stream over (steal, or --steal).',
     })
     expect(acquire(1_100)).toBe(9)
     expect(acquire(1_000, 'first')).toBe(9)

@@ -92,7 +92,7 @@ describe('into an output that adds rows', () => {
     await expect(refused).rejects.toMatchObject({
       code: 'CONFIG',
       message: expect.stringMatching(
-        /^Nothing was run: rows would hold rows twice, for of the same offsets orders has written 20\. .*appendAgain/,
+        /^Nothing was run: rows would hold rows twice\. Of the same offsets orders has written 20\. .*appendAgain/,
       ),
     })
     expect(await world.store.streams()).toEqual(['orders'])
