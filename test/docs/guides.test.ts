@@ -8,7 +8,13 @@ const ROOT = join(import.meta.dirname, '..', '..')
 /** Inside of the package, so that its own name and those of its dependencies mean what they do for its users. */
 const FOLDER = join(ROOT, '.tidemark', `guides-${process.pid}`)
 /** Documents whose TypeScript is whole: each block is a file, and those of one document may import each other. */
-const GUIDES = ['docs/other-engines.md']
+const GUIDES = [
+  'docs/getting-started.md',
+  'docs/other-engines.md',
+  'docs/from-spark.md',
+  'docs/from-kafkajs.md',
+  'docs/from-kafka-connect.md',
+]
 
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
