@@ -111,6 +111,19 @@ export function defineBigTests(test: DefineTest): void {
     )
   })
 
+  test('a reset keeps its reason whole, also one that is as long as a backfill of ten thousand partitions makes it', async ({
+    store,
+    other,
+    stream,
+  }) => {
+    const lease = await store.acquire(stream, 'first', LONG_MS)
+    const reason = `backfill ${JSON.stringify({ ends: PARTITIONS.map(partition => [partition, Number.MAX_SAFE_INTEGER - partition]) })}`
+    await store.reset(lease, positionsAt(5), { reason })
+    const [entry, ...older] = await historyOf(other, stream)
+    same(entry, { seq: 1, at: entry?.at, epoch: 1, kind: 'reset', reason, offsets: positionsAt(5), forgotten: [] }, 'the reset')
+    assert.deepEqual(older, [])
+  })
+
   test('a history of a hundred thousand entries keeps its starts and resets when it is trimmed, and is read in pages', async world => {
     const { store, other, stream } = world
     await store.restore(longSnapshot(stream))
