@@ -12,7 +12,8 @@ import { readOutput } from './matrix/read-output.ts'
 import { withStore } from './matrix/stores.ts'
 
 const job = fileURLToPath(new URL('./matrix/job.ts', import.meta.url))
-const NAME = 'past'
+/** Its own in each store, and in a files output the end of it. */
+const nameOf = ({ stream }: MatrixStream) => `${stream}~past`
 
 /** In an order in which one backfill meets them all: each process dies at one and is followed by the same command. */
 const POINTS = [
@@ -31,19 +32,19 @@ beforeAll(async () => {
 afterAll(() => topic[Symbol.asyncDispose]())
 
 function backfill(stream: MatrixStream, strike = ''): Promise<Ended> {
-  const args = ['backfill', job, '--from', 'earliest', '--to', 'latest', '--name', NAME, '--yes']
+  const args = ['backfill', job, '--from', 'earliest', '--to', 'latest', '--name', nameOf(stream), '--yes']
   return new TidemarkProcess(args, { env: { MATRIX: JSON.stringify(stream), STRIKE: strike } }).ended
 }
 
 /** What the backfill has written, as `partition:offset`, sorted as text. */
 async function written(stream: MatrixStream): Promise<string[]> {
   if (stream.output !== 'files') return (await readOutput(stream, kafkaCluster(), '')).sort()
-  const texts = await Promise.all((await listJsonlFiles(join(stream.folder, `rows~${NAME}`))).map(({ path }) => readFile(path, 'utf8')))
+  const texts = await Promise.all((await listJsonlFiles(join(stream.folder, 'rows~past'))).map(({ path }) => readFile(path, 'utf8')))
   const rows = texts.flatMap(text => text.split('\n').filter(Boolean)).map(line => JSON.parse(line))
   return rows.map(({ part, place }) => `${part}:${place}`).sort()
 }
 
-describe.concurrent('a backfill that is killed at every arrow and gone on with by the same command', () => {
+describe('a backfill that is killed at every arrow and gone on with by the same command', () => {
   test.for<readonly [StoreKind, OutputKind, readonly string[]]>([
     ['sqlite', 'postgres append', POINTS],
     ['postgres', 'files', POINTS.filter(point => !point.includes('ledger'))],
@@ -58,7 +59,10 @@ describe.concurrent('a backfill that is killed at every arrow and gone on with b
     expect(await backfill(stream)).toMatchObject({ code: 0, stdout: expect.stringContaining('It is complete.') })
     expect(await written(stream)).toEqual(topic.byJava)
     // The bounds were settled once, whoever of them came to it, and the live stream was left alone.
-    const [entries, streams] = await withStore(stream, async own => [await Array.fromAsync(own.history(NAME)), await own.streams()])
+    const [entries, streams] = await withStore(stream, async own => [
+      await Array.fromAsync(own.history(nameOf(stream))),
+      await own.streams(),
+    ])
     expect(entries.filter(({ kind }) => kind === 'reset')).toHaveLength(1)
     expect(entries.at(-1)).toMatchObject({ kind: 'reset', reason: expect.stringMatching(/^backfill \{"v":1/) })
     expect(streams).not.toContain(stream.stream)
