@@ -35,6 +35,8 @@ export function withStrikes<T extends object>(target: T): T {
     get(object, name) {
       const value: unknown = Reflect.get(object, name, object)
       if (typeof value !== 'function') return value
+      // The same output for a run under another name.
+      if (name === 'forStream') return (...args: unknown[]) => withStrikes(value.apply(object, args))
       // With its own `this`: private fields are not the proxy's.
       if (name !== call) return value.bind(object)
       return async (...args: unknown[]) => {
