@@ -54,7 +54,7 @@ export async function dispatch(executor: ExecutorRun, world: World, request: Dis
     const ended = await Promise.allSettled(
       request.batch.ranges.map((range, index) => {
         const planned = { range, index, outputs: request.outputsOf(range) }
-        if (!needsOrder(planned.outputs)) return runs.run(planned).done
+        if (!needsOrder(planned.outputs)) return runs.runFree(planned)
         // Slices of one partition go one after another into an output that needs their order.
         const key = partitionKey(range)
         const run = runs.run(planned, previous.get(key))
@@ -81,6 +81,12 @@ type RunningRange = {
   readonly done: Promise<TaskResult[]>
 }
 
+type RunParts = {
+  readonly before?: RunningRange | undefined
+  readonly onParted?: (apart: ReadonlyMap<string, Promise<unknown>>) => void
+  readonly first?: Promise<TaskResult[]>
+}
+
 class RangeDispatcher {
   readonly #executor: ExecutorRun
   readonly #world: World
@@ -102,21 +108,28 @@ class RangeDispatcher {
     this.#onFailure = onFailure
   }
 
+  /**
+   * A range that waits for no slice before it, and that none behind it waits for. While all goes well it has one attempt and nothing else: a batch may have ten
+   * thousand such ranges, all under way at a time, and what is made for each costs its collection twice.
+   */
+  runFree(planned: PlannedRange): Promise<TaskResult[]> {
+    const first = this.#attempt(planned, 1)
+    const goOn = () => this.#run(planned, { first })
+    return first.then(results => (results.some(result => 'error' in result) ? goOn() : results), goOn)
+  }
+
   run(planned: PlannedRange, before?: RunningRange): RunningRange {
     const apart = Promise.withResolvers<ReadonlyMap<string, Promise<unknown>>>()
     // Nobody may be behind it.
     apart.promise.catch(() => {})
-    const done = this.#run(planned, before, apart.resolve)
+    const done = this.#run(planned, { before, onParted: apart.resolve })
     // Where it was stopped before its tasks parted, those behind it are too.
     done.catch(apart.reject)
     return { apart: apart.promise, done }
   }
 
-  async #run(
-    planned: PlannedRange,
-    before: RunningRange | undefined,
-    onParted: (apart: ReadonlyMap<string, Promise<unknown>>) => void,
-  ): Promise<TaskResult[]> {
+  /** `first` is the first attempt of all tasks, where it was begun already. */
+  async #run(planned: PlannedRange, { before, onParted, first }: RunParts): Promise<TaskResult[]> {
     const waited = await before?.apart
     const together = planned.outputs.filter(output => !waited?.has(output))
     const apart = new Map<string, Promise<TaskResult>>()
@@ -129,12 +142,12 @@ class RangeDispatcher {
           turn.then(() => this.#runAlone(planned, output)),
         )
     }
-    const [shared] = await Promise.allSettled([together.length === 0 ? [] : this.#runTogether({ ...planned, outputs: together })])
+    const [shared] = await Promise.allSettled([together.length === 0 ? [] : this.#runTogether({ ...planned, outputs: together }, first)])
     const results = shared.status === 'fulfilled' ? shared.value : []
     for (const { task, ...result } of results) {
       if ('error' in result) setApart(task.output, this.#runAlone(planned, task.output, { error: result.error }))
     }
-    onParted(apart)
+    onParted?.(apart)
     // What fails aborts the rest, and it is over when they have ended.
     const ended = await Promise.allSettled(apart.values())
     if (shared.status === 'rejected') throw shared.reason
@@ -146,8 +159,8 @@ class RangeDispatcher {
   }
 
   /** One attempt for all, and others while nothing of it gets in for a reason that all share. */
-  #runTogether(planned: PlannedRange): Promise<readonly TaskResult[]> {
-    return this.#retrying(number => this.#attempt(planned, number)).catch(this.#onFailure)
+  #runTogether(planned: PlannedRange, first?: Promise<TaskResult[]>): Promise<readonly TaskResult[]> {
+    return this.#retrying(number => (number === 1 && first !== undefined ? first : this.#attempt(planned, number))).catch(this.#onFailure)
   }
 
   /** One task with its own attempts and its own read; `failed` is what it failed with beside the others. */
