@@ -49,14 +49,25 @@ export function withStrikes<T extends object>(target: T): T {
   })
 }
 
-/** Also before and after a data file is put in place: inside a sink's `write` there is no call to wrap. */
+/** What a files output puts in place, by its path: a range's file, the parts of a task, a rolled file, and what the driver keeps of them. */
+const IN_PLACE: readonly (readonly [name: string, path: RegExp])[] = [
+  ['rename', /\.jsonl$/],
+  ['parts', /[\\/]parts[\\/]b\d+[\\/]t\d+$/],
+  ['rolling', /[\\/]rolling\.json$/],
+  ['rolled', /\.parquet$/],
+  ['manifest', /[\\/]manifest[\\/]\d+\.json$/],
+]
+const PARTS = /[\\/]parts[\\/]b\d+/
+
+/** Also before and after a file is put in place, and before and after parts go: inside a sink's calls there is nothing to wrap. */
 export function strikeAtRename(): void {
-  const { rename } = fs
-  fs.rename = async (from, to) => {
-    const isData = String(to).endsWith('.jsonl')
-    if (isData) await strike('before', 'rename')
-    await rename(from, to)
-    if (isData) await strike('after', 'rename')
+  const { rename, rm } = fs
+  const around = async (name: string | undefined, work: () => Promise<void>) => {
+    if (name !== undefined) await strike('before', name)
+    await work()
+    if (name !== undefined) await strike('after', name)
   }
+  fs.rename = (from, to) => around(IN_PLACE.find(([, path]) => path.test(String(to)))?.[0], () => rename(from, to))
+  fs.rm = (path, options) => around(PARTS.test(String(path)) ? 'clean' : undefined, () => rm(path, options))
   syncBuiltinESMExports()
 }

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { listJsonlFiles } from '../../../connectors/files/index.ts'
 import { kafkaSource } from '../../../connectors/kafka/index.ts'
@@ -23,6 +23,8 @@ export function destinationState(stream: MatrixStream, kafka: KafkaAddress): Pro
       )
     case 'kafka':
       return topicState(stream, kafka)
+    case 'rolled files':
+      return treeState(join(stream.folder, 'rows'))
     case 'files':
       return fileState(join(stream.folder, 'rows'))
     case 'console':
@@ -68,4 +70,12 @@ async function topicState({ target }: MatrixStream, kafka: KafkaAddress): Promis
 async function fileState(directory: string): Promise<unknown> {
   const files = await listJsonlFiles(directory)
   return Promise.all(files.map(async ({ path }) => ({ path, text: await readFile(path, 'utf8'), inode: (await stat(path)).ino })))
+}
+
+/** Every file that counts or could be taken for one, and the manifest. */
+async function treeState(directory: string): Promise<unknown> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const paths = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+  const kept = paths.filter(path => !path.includes('attempts')).sort()
+  return Promise.all(kept.map(async path => ({ path, bytes: await readFile(path, 'base64'), inode: (await stat(path)).ino })))
 }

@@ -1,12 +1,13 @@
 // The job of a stream of the crash matrix, as MATRIX describes it, with places to strike (see ../strike.ts).
 import { stream } from 'tidemark'
 import { kafkaSource } from 'tidemark/kafka'
-import { strike, withStrikes } from '../strike.ts'
+import { strike, strikeAtRename, withStrikes } from '../strike.ts'
 import { openOutput } from './outputs.ts'
 import type { MatrixStream } from './plan.ts'
 import { openStore } from './stores.ts'
 
 export const about: MatrixStream = JSON.parse(process.env.MATRIX ?? '')
+strikeAtRename()
 const { brokers, topic, recordsPerBatch, leaseTtlMs, alsoInto } = about
 const source = kafkaSource({ kafka: { brokers: [...brokers], logLevel: 0 }, topics: [topic] })
 

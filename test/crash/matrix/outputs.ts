@@ -3,7 +3,7 @@ import { connect, Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { consoleSink } from '../../../connectors/console/index.ts'
-import { jsonlSink } from '../../../connectors/files/index.ts'
+import { jsonlSink, parquetSink } from '../../../connectors/files/index.ts'
 import { httpSink } from '../../../connectors/http/index.ts'
 import { kafkaSink } from '../../../connectors/kafka/index.ts'
 import { postgresSink } from '../../../connectors/postgres/index.ts'
@@ -38,6 +38,15 @@ export function openOutput({ output, target, folder, brokers, postgres, redis, h
       })
     case 'files':
       return jsonlSink({ directory: `${folder}/rows` })
+    case 'rolled files':
+      // About three batches to a file, in a folder a partition.
+      return parquetSink<PlaceRow>({
+        directory: `${folder}/rows`,
+        columns: { topic: 'string', part: 'int32', place: 'int64' },
+        partitionBy: { part: 'part' },
+        rollBytes: 1_500,
+        keepReplacedMs: 0,
+      })
     case 'http':
       strikeRequests()
       return httpSink<PlaceRow>({ url: `${http}/${target}`, honoursKeys: true, maxRowsPerRequest: 7 })

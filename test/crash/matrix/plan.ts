@@ -13,14 +13,21 @@ const CRASH_POINTS: readonly CrashPoint[] = [
   ...beforeAndAfter('fence', 2, 'fence of a batch'),
   ...beforeAndAfter('rows', 1, "a task's rows"),
   ...beforeAndAfter('ledger', 1, "a task's ledger write"),
+  ...beforeAndAfter('rename', 1, "the rename of a task's file"),
+  ...beforeAndAfter('parts', 1, "the rename of a task's parts"),
   ...beforeAndAfter('write', 1, 'the end of a task'),
+  ...beforeAndAfter('commitBatch', 1, 'the publishing of a batch'),
+  ...beforeAndAfter('rolling', 1, 'the note of what is rolled'),
+  ...beforeAndAfter('rolled', 1, 'the rename of a rolled file'),
+  ...beforeAndAfter('manifest', 1, 'the version of a manifest'),
+  ...beforeAndAfter('clean', 1, 'the removal of parts'),
   ...beforeAndAfter('commit'),
   // The last two read the topic to its end.
   ...beforeAndAfter('release'),
 ]
 
 export const STORES = ['sqlite', 'postgres', 'redis', 'zookeeper', 'kafka'] as const
-export const OUTPUTS = ['postgres append', 'postgres upsert', 'kafka', 'redis', 'files', 'http', 'console'] as const
+export const OUTPUTS = ['postgres append', 'postgres upsert', 'kafka', 'redis', 'files', 'rolled files', 'http', 'console'] as const
 
 export type StoreKind = (typeof STORES)[number]
 export type OutputKind = (typeof OUTPUTS)[number]
@@ -52,13 +59,18 @@ export type MatrixStream = {
   readonly steal: boolean
 }
 
+const ONLY_OF_FILES = / (rename|parts|rolling|rolled|manifest|commitBatch|clean) /
+
 /**
  * The points that an output has: files have no ledger beside their names, and the console has no fence either. Over HTTP there is no fence, and the ledger is
  * the endpoint's: what strikes there is the request.
  */
 export function crashPointsOf(output: OutputKind): CrashPoint[] {
-  const lacks = { console: / (ledger|fence) /, files: / ledger /, http: / fence / }[output as string]
-  return CRASH_POINTS.filter(({ strike }) => !lacks?.test(strike))
+  const lacks = { console: / (ledger|fence) /, files: / ledger /, 'rolled files': / ledger /, http: / fence / }[output as string]
+  const ofFiles = { files: /rename|manifest|commitBatch/, 'rolled files': /parts|rolling|rolled|manifest|commitBatch|clean/ }[
+    output as string
+  ]
+  return CRASH_POINTS.filter(({ strike }) => !lacks?.test(strike) && (ofFiles?.test(strike) || !ONLY_OF_FILES.test(strike)))
 }
 
 function beforeAndAfter(call: string, nth = 1, name = call): CrashPoint[] {

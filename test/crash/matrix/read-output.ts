@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
-import { listJsonlFiles } from '../../../connectors/files/index.ts'
+import { listFiles, listJsonlFiles } from '../../../connectors/files/index.ts'
 import { json, kafkaSource } from '../../../connectors/kafka/index.ts'
 import { makeTopic } from '../../bench/topics.ts'
 import type { KafkaAddress } from '../../support/cluster/kafka-cluster.ts'
+import { duckdb, sqlList } from '../../support/duckdb.ts'
 import { readAll } from '../../support/oracle.ts'
 import type { PlaceRow } from './outputs.ts'
 import type { MatrixStream } from './plan.ts'
@@ -38,6 +39,8 @@ async function readRows(
       return readTopic(kafka, target)
     case 'files':
       return readFiles(join(folder, 'rows'))
+    case 'rolled files':
+      return readRolledFiles(join(folder, 'rows'))
     case 'http':
       return (await (await fetch(`${http}/${target}`)).json()) as PlaceRow[]
     case 'console':
@@ -75,6 +78,17 @@ async function readFiles(directory: string): Promise<PlaceRow[]> {
   const rows: PlaceRow[] = []
   for (const { path } of await listJsonlFiles(directory)) rows.push(...parseLines(await readFile(path, 'utf8')))
   return rows
+}
+
+/** By DuckDB: what the manifest names and, when all drivers have come to their ends, what a pattern finds must be the same rows. */
+async function readRolledFiles(directory: string): Promise<Pick<PlaceRow, 'part' | 'place'>[]> {
+  const paths = (await listFiles(directory)).map(({ path }) => path)
+  const read = (from: string) => duckdb(`select part::int as part, place::double as place from read_parquet(${from}) order by part, place`)
+  const listed = await read(sqlList(paths))
+  const found = await read(`'${directory}/**/*.parquet'`)
+  if (JSON.stringify(listed) !== JSON.stringify(found))
+    throw new Error(`${directory}: the manifest has ${listed.length} rows, and a pattern finds ${found.length}`)
+  return listed as Pick<PlaceRow, 'part' | 'place'>[]
 }
 
 /** The last line of a process that was killed may be a part of one. */
