@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- read stream latency idle plan partitions memory isolation rate stores postgres executors soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
+ * `npm run bench [-- read stream latency idle plan partitions memory isolation rate stores postgres files executors soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
  * slower moment of the machine hits all of them. What counts are the ratios; absolutes are recorded, and nothing is asserted.
  *
  * `BENCH_ROUNDS` (3), `BENCH_TOPICS` (of those that are read, such as `bench-none,bench-1k`) and `SOAK_MINUTES` (10) cut it. The soak runs only
@@ -12,6 +12,7 @@ import type { KafkaCluster } from '../support/cluster/kafka-cluster.ts'
 import { startKafka } from '../support/cluster/start-kafka.ts'
 import { produce } from '../support/produce.ts'
 import { benchExecutors } from './bench-executors.ts'
+import { benchFiles } from './bench-files.ts'
 import { benchPostgres } from './bench-postgres.ts'
 import { benchRate } from './bench-rate.ts'
 import { benchStores } from './bench-stores.ts'
@@ -40,6 +41,7 @@ const PARTS = [
   'rate',
   'stores',
   'postgres',
+  'files',
   'executors',
   'soak',
 ] as const
@@ -76,6 +78,7 @@ async function main(): Promise<void> {
   if (has('rate')) rows.push(...(await benchRate(kafka, bench)))
   if (has('stores')) rows.push(...(await benchStores(kafka, bench)))
   if (has('postgres')) rows.push(...(await benchPostgres(kafka, bench)))
+  if (has('files')) rows.push(...(await benchFiles(kafka, bench)))
   if (has('executors')) rows.push(...(await benchExecutors(kafka, bench)))
   if (has('soak')) await benchSoak(kafka)
   print()

@@ -15,7 +15,21 @@ const LEDGER_POINTS = [
   'after ledger 4',
 ]
 const FILE_POINTS = ['before fence 1', 'after rows 3', 'after rows 4', 'before write 3', 'after write 3']
-const OUTPUTS: readonly OutputKind[] = ['postgres append', 'postgres upsert', 'redis', 'kafka', 'files']
+/** Also the driver itself, in the steps by which it makes a batch count. */
+const ROLL_POINTS = [
+  ...FILE_POINTS,
+  ...[
+    'before parts 3',
+    'before commitBatch 2',
+    'before rolling 2',
+    'before rolled 2',
+    'after rolled 2',
+    'before manifest 2',
+    'after manifest 2',
+  ],
+]
+const POINTS: Partial<Record<OutputKind, readonly string[]>> = { files: FILE_POINTS, 'rolled files': ROLL_POINTS }
+const OUTPUTS: readonly OutputKind[] = ['postgres append', 'postgres upsert', 'redis', 'kafka', 'files', 'rolled files']
 
 let topic: MatrixTopic
 let ran = 0
@@ -31,8 +45,9 @@ afterAll(async () => {
 
 describe('drivers that were paused in the middle of a write and taken over are fenced when they wake, and change nothing', () => {
   test.for(OUTPUTS)('of %s', { timeout: 300_000 }, async output => {
-    const points = inTurns(...(output === 'files' ? FILE_POINTS : LEDGER_POINTS))
-    await runZombies(await topic.stream('redis', output, { recordsPerBatch: 20 }), points, topic.byJava)
+    const points = inTurns(...(POINTS[output] ?? LEDGER_POINTS))
+    const recordsPerBatch = output === 'rolled files' ? 10 : 20
+    await runZombies(await topic.stream('redis', output, { recordsPerBatch }), points, topic.byJava)
     ran += points.length
   })
 
