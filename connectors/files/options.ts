@@ -29,7 +29,7 @@ export type JsonlSinkOptions<Row = unknown> = FilesOptions<Row> & {
 /** What `csvSink` takes. */
 export type CsvSinkOptions<Row> = FilesOptions<Row> & {
   /** What is written, in this order; a missing value is an empty field. */
-  readonly columns: readonly (keyof Row & string)[]
+  readonly columns: readonly (keyof NoInfer<Row> & string)[]
   /** Whether a file begins with the names of the columns. @default true */
   readonly header?: boolean
   /** Between the fields, one character. @default ',' */
@@ -41,7 +41,7 @@ export type CsvSinkOptions<Row> = FilesOptions<Row> & {
 /** What `parquetSink` takes. */
 export type ParquetSinkOptions<Row> = FilesOptions<Row> & {
   /** Name and type of each column: `{ id: 'string', total: { type: 'double', nullable: false } }`. */
-  readonly columns: { readonly [Name in keyof Row & string]?: ParquetColumn }
+  readonly columns: { readonly [Name in keyof NoInfer<Row> & string]?: ParquetColumn }
   /** Of each page: `snappy`, `gzip`, `zstd` or `none`. @default 'snappy' */
   readonly compression?: ParquetCompression
   /** How many bytes of rows a task holds before it writes a row group. @default 32 MiB */

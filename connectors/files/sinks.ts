@@ -26,13 +26,13 @@ export function jsonlSink<Row = unknown>(options: JsonlSinkOptions<Row>): Sink<R
 }
 
 /** Rows as CSV files with the columns that are named, in the layouts of {@link jsonlSink}. Text, numbers, booleans and Dates as they are, the rest as JSON. */
-export function csvSink<Row>(options: CsvSinkOptions<Row>): Sink<Row> {
+export function csvSink<Row = Record<string, unknown>>(options: CsvSinkOptions<Row>): Sink<Row> {
   const { compression, columns, header, delimiter, ...files } = parseOptions(csvSinkOptions, options, 'csvSink')
   return new FilesSink(csvFormat({ columns, header, delimiter }, compression), files)
 }
 
 /** Rows as Parquet files with the columns that are declared, in the layouts of {@link jsonlSink}. A value that its column cannot take is a `RecordError`. */
-export function parquetSink<Row>(options: ParquetSinkOptions<Row>): Sink<Row> {
+export function parquetSink<Row = Record<string, unknown>>(options: ParquetSinkOptions<Row>): Sink<Row> {
   const { compression, columns, rowGroupBytes, ...files } = parseOptions(parquetSinkOptions, options, 'parquetSink')
   return new FilesSink(parquetFormat({ columns, compression, rowGroupBytes }), files)
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { jsonlSink } from '../../connectors/files/index.ts'
+import { jsonlSink, listFiles } from '../../connectors/files/index.ts'
 import { memoryOffsets } from '../../offsets/memory/index.ts'
 import { sqliteOffsets } from '../../offsets/sqlite/index.ts'
 import { errorFromWire } from '../../src/core/error-wire.ts'
@@ -42,7 +42,15 @@ const snapshot: StreamSnapshot = JSON.parse(fixture('snapshot-v1.json'))
 const intent: Batch = JSON.parse(fixture('intent-v1.json'))
 
 test('every file of a saved format is loaded by a test', () => {
-  const loaded = ['README.md', 'files-marker-v1.json', 'intent-v1.json', 'snapshot-v1.json', 'sqlite-v1.sql', 'task-message-v1.json']
+  const loaded = [
+    'README.md',
+    'files-marker-v1.json',
+    'files-output-v1.json',
+    'intent-v1.json',
+    'snapshot-v1.json',
+    'sqlite-v1.sql',
+    'task-message-v1.json',
+  ]
   expect(readdirSync(FORMATS).sort()).toEqual(loaded)
 })
 
@@ -117,6 +125,33 @@ test('a directory with a marker of version 1 goes on with its stream, and its ep
   const mark = { ...about, owner: 'next', lastBegun: 1, lastComplete: 1 }
   await expect(sink.fence?.({ ...mark, epoch })).rejects.toMatchObject({ code: 'CONFLICT' })
   await expect(sink.fence?.({ ...mark, epoch: epoch + 1 })).resolves.toBeUndefined()
+})
+
+test('a directory of rolled files of version 1 is read, and goes on: its parts are put together, and the begun batch is found in', async () => {
+  const directory = join(temporaryFolder(), 'orders')
+  const saved: Readonly<Record<string, string>> = JSON.parse(fixture('files-output-v1.json'))
+  for (const [path, text] of Object.entries(saved)) {
+    mkdirSync(join(directory, path, '..'), { recursive: true })
+    writeFileSync(join(directory, path), text)
+  }
+  const read = async () => {
+    const files = await listFiles(directory)
+    return files.flatMap(({ path }) => readFileSync(path, 'utf8').trimEnd().split('\n')).map(line => JSON.parse(line).id)
+  }
+  const inOrder = (ids: readonly number[]) => ids.toSorted((a, b) => a - b)
+  expect(inOrder(await read())).toEqual([-5, -4, -3, -2, -1, 1, 2, 3, 4, 5])
+
+  const task = JSON.parse(saved['_tidemark/parts/b0000000000000006/t0/task.json'] ?? '')
+  const about = { stream: 'orders', streamId: 'id-1', output: 'files' }
+  const sink = jsonlSink({ directory, partitionBy: { country: (row: { country?: string }) => row.country }, rollMs: 3_000 })
+  await sink.prepare?.({ ...about, signal: new AbortController().signal, log: silentLog })
+  await sink.fence?.({ ...about, epoch: 2, owner: 'next', lastBegun: 6, lastComplete: 5 })
+  expect(await sink.applied?.({ ...task, epoch: 2, attempt: 'next' })).toBe(true)
+  const ranges = [task.range, { ...task.range, partition: 1 }]
+  await sink.commitBatch?.({ ...about, id: 6, epoch: 2, batchTime: task.batchTime, ranges, facts: { tasks: { files: 2 } } })
+  await sink.close?.()
+  expect(inOrder(await read())).toEqual([-5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6])
+  expect((await listFiles(directory)).every(({ isPart }) => !isPart)).toBe(true)
 })
 
 describe('a message of version 1 between a driver and an executor', () => {
