@@ -16,6 +16,7 @@ import { openStore } from './open-store.ts'
 import { addChangeOptions, addStoreOption } from './options.ts'
 import { printJson, showBytes, showCount, showDuration, showNumber, textStream } from './print.ts'
 import { printBackfill } from './print-backfill.ts'
+import { printLeftOut } from './print-left-out.ts'
 import { collect } from './run-command.ts'
 import { watchToEnd } from './run-to-end.ts'
 
@@ -199,7 +200,7 @@ function describePlan({
 }
 
 function printSummary(out: NodeJS.WritableStream, { name, isResumed, offsets }: BackfillPlan, summary: RunSummary): void {
-  const { reason, records, batches, bytes, rows, rowsByOutput, skipped, outsideTime, durationMs } = summary
+  const { reason, records, batches, bytes, rows, rowsByOutput, durationMs } = summary
   const rate = durationMs > 0 ? `, ${showNumber(Math.round(records / (durationMs / 1_000)))} records/s` : ''
   out.write(
     `${name}: ${reason}, ${showCount(records, 'record')} in ${showCount(batches, 'batch', 'batches')}, ${showBytes(bytes)}, in ${showDuration(durationMs)}${rate}\n`,
@@ -207,8 +208,7 @@ function printSummary(out: NodeJS.WritableStream, { name, isResumed, offsets }: 
   const each = Object.entries(rowsByOutput)
   if (each.length === 1) out.write(`${showCount(rows, 'row')} into ${each[0]?.[0]}\n`)
   else for (const [output, count] of each) out.write(`${showCount(count, 'row')} into ${output}\n`)
-  if (outsideTime > 0) out.write(`${showCount(outsideTime, 'record')} left out for their timestamps\n`)
-  if (skipped > 0) out.write(`${showCount(skipped, 'record')} skipped, for the job failed on them\n`)
+  printLeftOut(out, summary)
   if (isResumed && reason === 'done') out.write(`With what it had done before, all of its ${showCount(offsets, 'offset')} are done.\n`)
   if (reason === 'stopped') out.write('The same command goes on with it.\n')
 }

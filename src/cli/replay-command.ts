@@ -12,6 +12,7 @@ import { openStore } from './open-store.ts'
 import { addChangeOptions, addStoreOption } from './options.ts'
 import { parseCount } from './parse-count.ts'
 import { printJson, printTable, showCount, showNumber, textStream } from './print.ts'
+import { printLeftOut } from './print-left-out.ts'
 import { collect } from './run-command.ts'
 import { runToEnd } from './run-to-end.ts'
 
@@ -99,6 +100,7 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
     if (options.json)
       return printJson({ ...about, changed: true, dryRun: false, ...summary, batchesRun: summary.batches, batches: about.batches })
     out.write(`${name}: ${summary.reason}, ${showCount(summary.records, 'record')} in ${showCount(summary.batches, 'batch', 'batches')}\n`)
+    printLeftOut(out, summary)
   } finally {
     await loaded.internals.close(named)
   }

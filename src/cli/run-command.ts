@@ -7,6 +7,7 @@ import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
 import { addStoreOption } from './options.ts'
 import { printJson, showCount } from './print.ts'
+import { printLeftOut } from './print-left-out.ts'
 import { runToEnd } from './run-to-end.ts'
 
 type RunOptions = ExecutorOptions & {
@@ -71,6 +72,7 @@ async function runJob(path: string, options: RunOptions): Promise<void> {
   process.stdout.write(
     `${loaded.job.name}: ${reason}, ${showCount(records, 'record', 'records')} in ${showCount(batches, 'batch', 'batches')}${nothing}\n`,
   )
+  printLeftOut(process.stdout, summary)
 }
 
 /** Reads `--until`. */
