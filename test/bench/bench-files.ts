@@ -15,7 +15,13 @@ const RECORDS = 5_000_000
 /** A few files of all 5 M records. */
 const ROLL_BYTES = 32 << 20
 
-type Result = { readonly ms: number; readonly cpuMs: number; readonly records: number; readonly batches: number; readonly peakRssMiB: number }
+type Result = {
+  readonly ms: number
+  readonly cpuMs: number
+  readonly records: number
+  readonly batches: number
+  readonly peakRssMiB: number
+}
 
 /** Kafka → Parquet, whole streams: a file a range, and rolled across batches. DuckDB says whether each record is there once. */
 export async function benchFiles(kafka: KafkaAddress, { rounds, say, recorded }: Bench): Promise<BenchRow[]> {

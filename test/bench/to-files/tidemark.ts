@@ -31,4 +31,10 @@ const run = await stream({
   .start({ until: 'latest' })
 const { records, batches } = await run.done
 const { user, system } = process.cpuUsage()
-giveResult({ ms: performance.now() - startedAt, cpuMs: (user + system) / 1000, records, batches, peakRssMiB: process.resourceUsage().maxRSS / 1024 })
+giveResult({
+  ms: performance.now() - startedAt,
+  cpuMs: (user + system) / 1000,
+  records,
+  batches,
+  peakRssMiB: process.resourceUsage().maxRSS / 1024,
+})
