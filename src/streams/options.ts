@@ -10,7 +10,7 @@ import { DEFAULT_OUTPUT_WAIT_MS } from '../core/range-run.ts'
 import type { Guarantee } from '../core/sink.ts'
 import type { Source } from '../core/source.ts'
 import type { TopicPartition } from '../core/values.ts'
-import type { DriverOptions } from '../driver/driver-job.ts'
+import type { DriverOptions, Until } from '../driver/driver-job.ts'
 import { parseOptions } from '../util/parse-options.ts'
 import { type DeadLetterPolicy, isDeadLetterPolicy } from './dead-letter.ts'
 
@@ -202,6 +202,11 @@ const directSchema = schema
     offsets: schema.shape.offsets.unwrap(),
     source: object<Source<unknown>>("a source, such as kafkaSource({ kafka, topics }) of 'tidemark/kafka'", ['latestOffsets', 'read']),
     steal: z.boolean().default(false),
+    until: z
+      .union([z.literal('latest'), z.looseObject({ at: z.enum(['timestamp', 'exact']) })], {
+        error: "'latest', { at: 'timestamp', timestamp } or { at: 'exact', offsets }",
+      })
+      .optional(),
   })
 
 /** A stream's options with every default in. */
@@ -253,13 +258,17 @@ export function completeOptions(options: StreamOptions): CompleteOptions {
   return { name, offsets, guarantee, deadLetters, executor, listeners, log, driver }
 }
 
+/** What {@link completeDirectOptions} takes beside what a stream has. */
+type DirectExtras<Row> = {
+  readonly offsets: OffsetStore
+  readonly source: Source<Row>
+  readonly steal?: boolean
+  readonly until?: Until
+}
+
 /** Checks and completes the options of a stream that an engine runs. @throws ConfigError listing every mistake with its path */
-export function completeDirectOptions<Row>({
-  source,
-  steal = false,
-  ...options
-}: StreamOptions & { readonly offsets: OffsetStore; readonly source: Source<Row>; readonly steal?: boolean }) {
-  parseOptions(directSchema, { source, steal, ...options }, 'openDirectStream')
+export function completeDirectOptions<Row>({ source, steal = false, until, ...options }: StreamOptions & DirectExtras<Row>) {
+  parseOptions(directSchema, { source, steal, until, ...options }, 'openDirectStream')
   const { name, listeners, log, driver } = completeOptions(options)
-  return { name, listeners, log, source, offsets: options.offsets, steal, driver: driver() }
+  return { name, listeners, log, source, offsets: options.offsets, steal, until, driver: driver() }
 }

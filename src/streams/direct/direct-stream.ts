@@ -2,6 +2,7 @@ import type { DataLossError } from '../../core/errors.ts'
 import type { Lease, OffsetStore } from '../../core/offset-store.ts'
 import type { CallOptions, Isolation, Source } from '../../core/source.ts'
 import type { Batch, OffsetRange, PartitionOffset } from '../../core/values.ts'
+import type { Until } from '../../driver/driver-job.ts'
 import type { StreamOptions } from '../options.ts'
 
 /** What an engine says to run a stream by itself: what {@link stream} takes, without what the engine does. */
@@ -15,6 +16,8 @@ export type DirectStreamOptions<Row> = Pick<
   readonly source: Source<Row>
   /** Takes the stream over from a live owner in place of standing by. @default false */
   readonly steal?: boolean
+  /** Where it ends: what is there when it is opened, a time (ms), or exact offsets. @default it goes on */
+  readonly until?: Until
 }
 
 /** A batch that is begun: its ranges are in the store, and only its commit or a person's word ends it. Plain data. */
@@ -38,6 +41,8 @@ export interface DirectStream extends AsyncDisposable {
   readonly signal: AbortSignal
   /** Where the stream stands, sorted by topic and partition. */
   readonly committed: readonly PartitionOffset[]
+  /** Whether all up to `until` is committed; never without one. */
+  readonly isDone: boolean
   /**
    * The batch to run now, begun in the store: the one that was begun and not committed, if there is one, verbatim; else the next by what there is.
    * Undefined while there is nothing to read. Until a batch is committed every call gives that one again.

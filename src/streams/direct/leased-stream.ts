@@ -6,7 +6,7 @@ import type { CallOptions, Isolation } from '../../core/source.ts'
 import { type Batch, comparePartitions, type PartitionOffset } from '../../core/values.ts'
 import { type BatchFacts, readFacts } from '../../driver/batch-facts.ts'
 import { Committer } from '../../driver/committer.ts'
-import type { DriverOptions, JobSource, World } from '../../driver/driver-job.ts'
+import type { DriverOptions, JobSource, Until, World } from '../../driver/driver-job.ts'
 import type { EventBus } from '../../driver/event-bus.ts'
 import { GroupMirrors } from '../../driver/group-mirrors.ts'
 import type { Health } from '../../driver/health.ts'
@@ -48,6 +48,8 @@ export class LeasedStream implements DirectStream {
   readonly #keeper: LeaseKeeper
   readonly #ending = new AbortController()
   #inHand: DirectBatch | undefined
+  /** Before the first planning a log that is gone, or shorter than what is committed, would pass for one that is read to its end. */
+  #hasPlanned = false
   #lastBatchId = 0
   #lastBatchTime = 0
   /** Calls take turns: two that plan at once would begin two batches. */
@@ -80,8 +82,12 @@ export class LeasedStream implements DirectStream {
     return [...this.#positions.committed.values()].sort(comparePartitions)
   }
 
+  get isDone(): boolean {
+    return this.#hasPlanned && this.#inHand === undefined && this.#planner.isDone(this.#positions.committed)
+  }
+
   /** Takes over what the store says. */
-  async open(signal: AbortSignal = this.signal): Promise<void> {
+  async open(until: Until | undefined, signal: AbortSignal = this.signal): Promise<void> {
     const { offsets, lease } = this.#parts
     const both = AbortSignal.any([signal, this.signal])
     const { offsets: committed, pending, lastBatchId } = await offsets.read(lease.stream, { signal: both })
@@ -94,6 +100,7 @@ export class LeasedStream implements DirectStream {
       this.#lastBatchTime = last.batchTime
       this.#planner.weights.restore(readFacts(last))
     }
+    if (until !== undefined) await this.#planner.bound(until, { signal: both })
     if (pending === undefined) return
     const { isolation } = this.#checkReplay(pending)
     this.#inHand = { ...pending, epoch: lease.epoch, isReplay: true, isolation }
@@ -107,6 +114,7 @@ export class LeasedStream implements DirectStream {
         await this.#positions.settle({ signal: both })
         return this.#planner.plan(this.#positions.committed, rate)
       })
+      this.#hasPlanned = true
       this.#parts.health.stall(stalled)
       if (ranges.length === 0) return undefined
       const { isolation } = this.#source

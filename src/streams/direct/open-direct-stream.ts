@@ -27,7 +27,7 @@ export async function openDirectStream<Row>(
   options: DirectStreamOptions<Row>,
   { signal, ...world }: Partial<World> & CallOptions = {},
 ): Promise<DirectStream> {
-  const { source, offsets, steal, listeners, log = defaultLog(), name, driver } = completeDirectOptions(options)
+  const { source, offsets, steal, until, listeners, log = defaultLog(), name, driver } = completeDirectOptions(options)
   const complete = { clock: systemClock, random: systemRandom, ...world }
   const bus = new EventBus(name, complete.clock, log, [logEvents(log), ...listeners])
   const health = new Health(bus)
@@ -43,7 +43,7 @@ export async function openDirectStream<Row>(
     { offsets, lease, driver, bus, health, log, world: complete },
   )
   try {
-    await direct.open(signal)
+    await direct.open(until, signal)
     return direct
   } catch (error) {
     await direct.close()

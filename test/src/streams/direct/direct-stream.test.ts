@@ -173,6 +173,28 @@ describe('a stream that an engine runs', () => {
     await expect(job.start({ until: 'latest' })).rejects.toMatchObject({ code: 'JOB' })
   })
 
+  test('with until ends at what was there when it was opened, whatever comes meanwhile', async () => {
+    const engine = new Engine()
+    engine.append(0, 10)
+    await using direct = await engine.open({ until: 'latest' })
+    expect(direct.isDone).toBe(false)
+    for (let batch = await direct.next(); batch !== undefined; batch = await direct.next()) {
+      engine.append(10 + batch.id * 2, 12 + batch.id * 2)
+      await engine.run(direct, batch)
+      await direct.commit(batch)
+    }
+    expect(direct.isDone).toBe(true)
+    expect(engine.rows).toEqual(upTo(10))
+  })
+
+  test('without until is never done', async () => {
+    const engine = new Engine()
+    engine.append(0, 2)
+    await using direct = await engine.open()
+    await engine.drain(direct)
+    expect(direct.isDone).toBe(false)
+  })
+
   test('waits for records without asking again and again', async () => {
     const engine = new Engine()
     await using direct = await engine.open()
