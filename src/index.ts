@@ -50,7 +50,7 @@ export type {
   StreamState,
 } from './core/offset-store.ts'
 export type { JobOrigin, RangeContext, RunnableJob, RunnableOutput, Stage } from './core/runnable-job.ts'
-export type { BatchContext, CompletedBatch, FenceMark, Guarantee, Ordering, Sink, SinkContext } from './core/sink.ts'
+export type { BatchContext, CompletedBatch, FenceMark, Guarantee, Ordering, ReadBackQuery, Sink, SinkContext } from './core/sink.ts'
 export type { CallOptions, Isolation, ReadOptions, Source, StartingOffsets } from './core/source.ts'
 export { type RunnerContext, runTasks } from './core/task-runner.ts'
 export type { TimeWindow } from './core/time-window.ts'

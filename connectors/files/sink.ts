@@ -1,8 +1,8 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { isTidemarkError } from '../../src/core/errors.ts'
+import { ConfigError, isTidemarkError } from '../../src/core/errors.ts'
 import { systemRandom } from '../../src/core/random.ts'
-import type { CompletedBatch, FenceMark, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
+import type { CompletedBatch, FenceMark, ReadBackQuery, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
 import type { Task } from '../../src/core/values.ts'
 import { checkManifest, checkUnknownBatches } from './check-witness.ts'
 import { diskErrorCode, onDisk } from './disk-error.ts'
@@ -19,6 +19,7 @@ import { readManifest } from './manifest/read-manifest.ts'
 import { checkClaim, checkEpoch, checkIsShared, checkNotFenced, readMarker, writeMarker } from './marker.ts'
 import { type CompleteFilesOptions, rollRule } from './options.ts'
 import { compilePartitions } from './partition-by.ts'
+import { readJsonlRows } from './read-jsonl.ts'
 import { Roller } from './roller.ts'
 
 /** What the driver has in hand between its fence and its end. */
@@ -149,6 +150,15 @@ export class FilesSink implements Sink<unknown> {
   }
 
   /** A directory beside this one: here the files of another run would have the names of this one's. */
+  async *readBack({ signal }: ReadBackQuery): AsyncGenerator<readonly unknown[]> {
+    if (this.#format.name !== 'jsonl') {
+      throw new ConfigError(
+        `${this.name}: rows can be read back from JSONL files only, and these are ${this.#format.name}. Take jsonlSink for dead letters.`,
+      )
+    }
+    yield* readJsonlRows(this.#directory, signal)
+  }
+
   forStream(stream: string): Sink<unknown> {
     const run = stream.slice(stream.lastIndexOf('~') + 1)
     return new FilesSink(this.#format, { ...this.#options, directory: `${this.#given}~${escapeName(run)}` })

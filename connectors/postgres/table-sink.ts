@@ -1,4 +1,4 @@
-import type { FenceMark, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
+import type { FenceMark, ReadBackQuery, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
 import { checkTable } from './check-table.ts'
@@ -9,6 +9,7 @@ import { GroupCommit } from './group-commit.ts'
 import type { Ledger } from './ledger.ts'
 import { parseTableName } from './names.ts'
 import { type LedgerPlace, OutputLedgers } from './output-ledgers.ts'
+import { readRows } from './read-rows.ts'
 import { loadTable, type Table } from './table.ts'
 import type { TableMode } from './target.ts'
 
@@ -81,6 +82,10 @@ export class TableSink implements Sink<unknown> {
     } finally {
       await encoded.close()
     }
+  }
+
+  readBack(query: ReadBackQuery): AsyncIterable<readonly unknown[]> {
+    return readRows(this.#connection, this.#mode.table, query)
   }
 
   async close(): Promise<void> {

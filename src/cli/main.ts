@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ownVersion } from '../core/own-version.ts'
 import { addBackfillCommand } from './backfill-command.ts'
+import { addDeadLettersCommand } from './dead-letters-command.ts'
 import { addExecutorCommand } from './executor-command.ts'
 import { addOffsetsCommand } from './offsets-command.ts'
 import { addPlanCommand } from './plan-command.ts'
@@ -23,6 +24,7 @@ Examples:
   tidemark offsets reset orders.ts --to earliest    put a stream elsewhere; shows what that means and asks
   tidemark replay orders.ts --batch 17    run a batch of the history once more, beside the stream
   tidemark backfill orders.ts --from 2026-11-01 --to 2026-11-02    the job over a past, beside the stream
+  tidemark deadletters show orders.ts     records that a function failed on; replay runs them again, into the outputs that went without
   tidemark streams --store sqlite:orders.offsets.db    the streams of a store
 
 A store is a URL: sqlite:path/to/offsets.db, postgres://user@host/database, redis://host:6379 (rediss: with TLS), zookeeper://host:2181,host:2181/root
@@ -57,6 +59,7 @@ export function tidemarkProgram(): Command {
   addOffsetsCommand(program)
   addReplayCommand(program)
   addBackfillCommand(program)
+  addDeadLettersCommand(program)
   addStreamsCommand(program)
   addStatusCommand(program)
   return program

@@ -1,10 +1,10 @@
 import { ConfigError } from '../core/errors.ts'
 
-/** Makes a reader of whole numbers from 1, as `--limit` and `--batches` take them; `option` is for its message. */
-export function parseCount(option: string): (text: string) => number {
+/** Makes a reader of whole numbers from `least`, as `--limit` and `--batches` take them; `option` is for its message. */
+export function parseCount(option: string, least = 1): (text: string) => number {
   return text => {
     const count = Number(text)
-    if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count > 0) return count
-    throw new ConfigError(`${option} ${text} is not understood. It is a whole number from 1.`)
+    if (/^\d+$/.test(text) && Number.isSafeInteger(count) && count >= least) return count
+    throw new ConfigError(`${option} ${text} is not understood. It is a whole number from ${least}.`)
   }
 }

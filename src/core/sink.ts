@@ -66,6 +66,12 @@ export type BatchContext = {
   readonly ranges: readonly OffsetRange[]
 }
 
+/** Which rows are asked for: those whose fields have these values, or numbers of these ranges (half-open). */
+export type ReadBackQuery = {
+  readonly where?: Readonly<Record<string, string | number | { readonly from: number; readonly until: number }>>
+  readonly signal: AbortSignal
+}
+
 /**
  * Where rows go. `write` is called once an attempt of a task; `rows` are lazy, so a task found applied fetches nothing.
  * A refused task never resolves: it throws, or its driver would commit a batch whose rows are nowhere.
@@ -106,6 +112,11 @@ export interface Sink<in Row> {
   /** On the driver, when every task of the batch is in and before the store's commit. Idempotent. */
   commitBatch?(batch: CompletedBatch): Promise<void>
   close?(): Promise<void>
+  /**
+   * Gives rows that are in, as plain data and in no order, to those who read dead letters again (`tidemark deadletters`). Only rows that count: of whole
+   * transactions, of committed batches. It may give more than `where` asks for. Called without `open`, on an output that may be at work.
+   */
+  readBack?(query: ReadBackQuery): AsyncIterable<readonly unknown[]>
   /**
    * The same output for a run of the job under another name (a replay), where the destination does not keep streams apart by itself: a directory
    * beside this one, for example. A sink with a ledger by stream needs none.

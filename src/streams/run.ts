@@ -5,6 +5,7 @@ import type { OffsetStore } from '../core/offset-store.ts'
 import type { Batch } from '../core/values.ts'
 import type { Until } from '../driver/driver-job.ts'
 import type { RunSummary } from '../driver/run-summary.ts'
+import type { LetterRange } from './letter-source.ts'
 
 /** How a run of a job is to be. */
 export type StartOptions = {
@@ -18,6 +19,11 @@ export type StartOptions = {
   readonly name?: string
   /** Runs exactly these batches of a history, as batches 1, 2, … of the stream `name`, and ends. Those it has committed already are passed over. */
   readonly batches?: readonly Batch[]
+  /**
+   * Runs the dead letters of a stream through the job's stages again, in place of what its sources have: each into the outputs that went without it. Its
+   * positions are the batches that lost them. In this process. Needs `name`.
+   */
+  readonly deadLetters?: LetterRange
   /** Only these outputs of the job. @default all */
   readonly outputs?: readonly string[]
   /**

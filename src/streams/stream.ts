@@ -20,6 +20,7 @@ import { callerModule } from './caller-module.ts'
 import { defaultLog } from './default-log.ts'
 import { type DeclaredOutput, type Flow, flowFrom } from './flow.ts'
 import { hashJob } from './job-hash.ts'
+import { type LetterRange, LetterSource, lostBy } from './letter-source.ts'
 import { type CompleteOptions, completeOptions, type StreamOptions } from './options.ts'
 import type { Run, StartOptions } from './run.ts'
 
@@ -68,6 +69,13 @@ export type JobInternals = JobDoor & {
 export function stream(options: StreamOptions): StreamJob {
   return new Job(completeOptions(options), callerModule())
 }
+
+/** Letters are counted by the batches that lost them, of which most lost none. */
+const LETTERS_PACE = {
+  batchIntervalMs: 0,
+  backpressure: 'off',
+  limits: { maxRecordsPerBatch: 10_000, maxBytesPerBatch: Number.MAX_SAFE_INTEGER, minRecordsPerBatch: 1, maxBatchDelayMs: 0 },
+} as const
 
 class Job implements StreamJob {
   readonly name: string
@@ -134,6 +142,11 @@ class Job implements StreamJob {
         `Stream ${this.name}: batches are run again under a name of their own: start({ name: '${this.name}~replay-1', batches }).`,
       )
     }
+    if (options.deadLetters !== undefined && job.stream === this.name) {
+      throw new ConfigError(
+        `Stream ${this.name}: dead letters are run again under a name of their own: start({ name: '${this.name}~letters', deadLetters }).`,
+      )
+    }
     const { until, steal, finish, batches, adopt } = options
     const driver = new Driver(job, {
       ...(until !== undefined && { until }),
@@ -154,6 +167,23 @@ class Job implements StreamJob {
     )
   }
 
+  /** The outputs as they take dead letters: each only those that it went without. */
+  #ofLetters(letters: LetterRange, declared: readonly DeclaredOutput[]): DeclaredOutput[] {
+    const { deadLetters } = this.#options
+    if (deadLetters === undefined) {
+      throw new ConfigError(
+        `Stream ${this.name} has no dead letters: onRecordError: deadLetter(sink) puts records aside that its functions fail on.`,
+      )
+    }
+    const { sink } = deadLetters
+    const from = letters.stream === this.name ? sink : (sink.forStream?.(letters.stream) ?? sink)
+    const source = new LetterSource(from as Sink<never>, letters)
+    return declared.map(output => {
+      const stages = output.isDeadLetters ? [] : [lostBy(output.name), ...output.stages]
+      return { ...output, source, stages }
+    })
+  }
+
   #compile(options: StartOptions): DriverJob {
     const store = options.offsets ?? this.#options.offsets
     if (store === undefined) {
@@ -162,7 +192,9 @@ class Job implements StreamJob {
           `with import { sqliteOffsets } from 'tidemark/offsets/sqlite'.`,
       )
     }
-    const declared = this.#declared(options)
+    const { deadLetters } = options
+    const own = this.#declared(options)
+    const declared = deadLetters === undefined ? own : this.#ofLetters(deadLetters, own)
     const sources = new Map<Source<unknown>, JobSource>()
     for (const { source } of declared) {
       if (sources.has(source)) continue
@@ -178,8 +210,8 @@ class Job implements StreamJob {
       batchFunctions,
       demanded: this.#options.guarantee,
       hash: hashJob(this.name, declared),
-      executor: options.executor ?? this.#options.executor ?? inProcess(),
-      options: this.#options.driver(),
+      executor: deadLetters === undefined ? (options.executor ?? this.#options.executor ?? inProcess()) : inProcess(),
+      options: deadLetters === undefined ? this.#options.driver() : { ...this.#options.driver(), ...LETTERS_PACE },
       listeners: [...this.#options.listeners, ...(options.listeners ?? [])],
       log: options.log ?? this.#options.log ?? defaultLog(),
       world: { clock: systemClock, random: systemRandom },

@@ -1,6 +1,6 @@
 import { ConnectionError, isTidemarkError, JobError } from '../../../src/core/errors.ts'
 import type { Log } from '../../../src/core/log.ts'
-import type { FenceMark, Sink, SinkContext } from '../../../src/core/sink.ts'
+import type { FenceMark, ReadBackQuery, Sink, SinkContext } from '../../../src/core/sink.ts'
 import type { Task } from '../../../src/core/values.ts'
 import type { CompleteKafkaSourceOptions } from '../options.ts'
 import { describeTarget } from '../source/describe-target.ts'
@@ -10,6 +10,7 @@ import type { CompleteKafkaSinkOptions } from './options.ts'
 import { Output } from './output.ts'
 import { SinkCluster } from './producer/sink-cluster.ts'
 import type { TransactionalProducer } from './producer/transactional-producer.ts'
+import { readTopicLetters } from './read-letters.ts'
 import { RowBatcher } from './records/row-batcher.ts'
 import { isApplied, writeTask } from './write-task.ts'
 
@@ -86,6 +87,10 @@ export class KafkaSink<Row> implements Sink<Row>, AsyncDisposable {
       await producer.send(batcher.takeAll(), signal)
     }
     await writeTask(output, task, sendRows, signal)
+  }
+
+  readBack(query: ReadBackQuery): AsyncIterable<readonly unknown[]> {
+    return readTopicLetters(this.#options, query)
   }
 
   async close(): Promise<void> {

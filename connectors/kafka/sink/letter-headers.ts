@@ -1,4 +1,5 @@
-import type { DeadLetter, LetterRecord } from '../../../src/core/dead-letters/dead-letter.ts'
+import { completeLetter, type DeadLetter, type LetterRecord } from '../../../src/core/dead-letters/dead-letter.ts'
+import type { KafkaRecord } from '../record.ts'
 import type { KafkaHeaders } from './options.ts'
 
 /** Begins the headers that are ours; the record may have brought some of the same names, from an earlier life as a letter. */
@@ -27,4 +28,13 @@ export function letterHeaders(letter: DeadLetter, { headers }: Pick<LetterRecord
     return [name, value === null ? null : String(value)]
   })
   return [...headers, FIRST, ...own]
+}
+
+/** The letter that a record of the letters' topic is; undefined for any other record. */
+export function letterOfRecord({ key, value, headers }: KafkaRecord): DeadLetter | undefined {
+  const first = headers.findLastIndex(([name, text]) => name === FIRST[0] && text?.toString() === FIRST[1])
+  if (first === -1) return undefined
+  const texts = new Map(headers.slice(first + 1).map(([name, text]) => [name, text?.toString() ?? null]))
+  const fields = Object.entries(FIELDS).map(([name, field]) => [field, texts.get(name) ?? null])
+  return completeLetter(Object.fromEntries(fields), { key, value, headers: headers.slice(0, first) })
 }

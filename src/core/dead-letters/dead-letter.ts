@@ -86,27 +86,31 @@ export function makeLetter(
   lost: { readonly error: unknown; readonly stage: string; readonly outputs: readonly string[] },
   { stream, batchId, batchTime }: Pick<RangeContext, 'stream' | 'batchId' | 'batchTime'>,
 ): DeadLetter {
-  const { topic, partition, offset, timestamp = -1, key, value, headers = [] } = record as Partial<LetterRecord>
-  const keyBytes = toBytes(key)
-  const valueBytes = toBytes(value)
-  const letter: DeadLetter = {
-    stream,
-    batch: batchId,
-    batch_time: batchTime,
-    topic: topic ?? '',
-    partition: partition ?? 0,
-    record_offset: offset ?? 0,
-    record_time: timestamp,
-    key_text: toText(keyBytes),
-    key_base64: keyBytes?.toString('base64') ?? null,
-    value_text: toText(valueBytes),
-    value_base64: valueBytes?.toString('base64') ?? null,
-    headers: JSON.stringify(headers.map(([name, bytes]) => [name, toBytes(bytes)?.toString('base64') ?? null])),
-    stage: plainText(lost.stage),
-    outputs: JSON.stringify(lost.outputs),
-    ...describeError(lost.error),
+  const { topic = '', partition = 0, offset = 0, timestamp = -1, key, value, headers = [] } = record as Partial<LetterRecord>
+  const about = {
+    ...{ stream, batch: batchId, batch_time: batchTime, topic, partition, record_offset: offset, record_time: timestamp },
+    ...{ stage: plainText(lost.stage), outputs: JSON.stringify(lost.outputs), ...describeError(lost.error) },
   }
-  return brand(letter)
+  return brand(
+    completeLetter(about, { key: toBytes(key), value: toBytes(value), headers: headers.map(([name, bytes]) => [name, toBytes(bytes)]) }),
+  )
+}
+
+/** A letter by what is said of its record, and the record's bytes. */
+export function completeLetter(
+  about: Omit<DeadLetter, `${'key' | 'value'}_${string}` | 'headers'>,
+  { key, value, headers }: Pick<LetterRecord, 'key' | 'value' | 'headers'>,
+): DeadLetter {
+  const { stream, batch, batch_time, topic, partition, record_offset, record_time, ...why } = about
+  return {
+    ...{ stream, batch, batch_time, topic, partition, record_offset, record_time },
+    key_text: toText(key),
+    key_base64: key?.toString('base64') ?? null,
+    value_text: toText(value),
+    value_base64: value?.toString('base64') ?? null,
+    headers: JSON.stringify(headers.map(([name, bytes]) => [name, bytes?.toString('base64') ?? null])),
+    ...why,
+  }
 }
 
 function brand(letter: DeadLetter): DeadLetter {
