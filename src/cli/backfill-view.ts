@@ -74,7 +74,7 @@ export class BackfillView implements ProgressView {
     const whole = this.#whole()
     if (size === undefined) return `${this.#name}: ${whole.join(', ').trimStart()}`
     const bar = size.columns < BAR_FROM_COLUMNS ? '' : `${drawBar(this.#share(), Math.min(WIDEST_BAR, Math.floor(size.columns / 4)))}  `
-    const lines = [`${bar}${whole.join('  ')}`]
+    const lines = [`${bar}${fitTo(whole, size.columns - bar.length)}`]
     const room = Math.min(PARTITIONS_SHOWN, size.rows - LINES_LEFT_FREE)
     if (room > 0 && this.#lanes.size > 1) lines.push(...this.#partitions(room, size.columns))
     return lines.join('\n')
@@ -147,6 +147,15 @@ export class BackfillView implements ProgressView {
   #share(): number {
     return this.#total === 0 ? 1 : this.#done() / this.#total
   }
+}
+
+/** As many parts as there is room for: bytes go first, then the rate, then the records. */
+function fitTo(parts: readonly string[], columns: number): string {
+  const [share = '', records = '', , ...rest] = parts
+  const left = rest.at(-1) ?? ''
+  const ways = [parts, [share, records, ...rest], [share, records, left], [share, left]]
+  const texts = ways.map(way => way.filter(part => part !== '').join('  '))
+  return texts.find(text => text.length < columns) ?? share
 }
 
 function reached({ range, position, inHand }: Lane): number {

@@ -119,6 +119,23 @@ describe('on a terminal', () => {
     for (const line of drawn) expect(line.length).toBeLessThan(columns)
   })
 
+  test('of few columns what matters least is left out, and what is there is whole', () => {
+    const at = (columns: number) => {
+      const { screen, tell } = show({ columns, partitions: 1 })
+      vi.advanceTimersByTime(1_000)
+      tell(taskEnded(range(0, 500, 700)))
+      vi.advanceTimersByTime(1_000)
+      return screen.lines.at(-1)
+    }
+    expect([80, 70, 48, 35, 20].map(at)).toEqual([
+      '████░░░░░░░░░░░░░░░░   20 %  200 records  200 KiB  100 records/s  8.0 s left',
+      '███░░░░░░░░░░░░░░   20 %  200 records  100 records/s  8.0 s left',
+      ' 20 %  200 records  100 records/s  8.0 s left',
+      ' 20 %  200 records  8.0 s left',
+      ' 20 %  8.0 s left',
+    ])
+  })
+
   test('of few rows it shows fewer partitions, or none', () => {
     const { screen } = show({ partitions: 10, rows: 6 })
     vi.advanceTimersByTime(100)
