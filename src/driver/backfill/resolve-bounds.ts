@@ -51,6 +51,7 @@ export async function resolveBounds(job: DriverJob, asked: Asked, { whatIsLeft, 
   const trace = await traceStream(store, stream, {
     topicIds: topicIdsOf(Array.from(logs.values(), ({ latest }) => latest)),
     batches,
+    time: from.at === 'timestamp' ? from.timestamp : undefined,
     signal,
   })
 
@@ -67,7 +68,7 @@ export async function resolveBounds(job: DriverJob, asked: Asked, { whatIsLeft, 
     const begin = begins.get(key)
     const end = ends.get(key)
     if (begin === undefined || end === undefined) continue
-    const lost = findGone(from, begin, log)
+    const lost = findGone(from, begin, log, trace.standingAt?.get(key))
     if (lost !== undefined && end.offset > lost.fromOffset) gone.push(lost)
     const { earliest, latest } = log
     const fromOffset = Math.min(Math.max(begin.offset, earliest.offset), latest.offset)

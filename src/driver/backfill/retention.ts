@@ -7,9 +7,15 @@ export type Gone = OffsetRange & { readonly isCertain: boolean }
 
 /**
  * What of a window's beginning is gone from its log. Of a time nobody can be sure: the first record that is left is behind it, and whether others were
- * between the two is not known. So it is told, and never taken for nothing. A log that begins at 0 has lost nothing.
+ * between the two is not known. So it is told, and never taken for nothing. A log that begins at 0 has lost nothing, and neither has one of which the live
+ * stream had read by then all that is gone since (`readByThen`): those records were there before that time.
  */
-export function findGone(from: BackfillFrom, begin: PartitionOffset, { earliest }: LogBounds): Gone | undefined {
+export function findGone(
+  from: BackfillFrom,
+  begin: PartitionOffset,
+  { earliest }: LogBounds,
+  readByThen?: Pick<PartitionOffset, 'offset' | 'topicId'>,
+): Gone | undefined {
   const { topic, partition, offset: untilOffset } = earliest
   switch (from.at) {
     case 'earliest':
@@ -18,6 +24,7 @@ export function findGone(from: BackfillFrom, begin: PartitionOffset, { earliest 
     case 'batch':
       return begin.offset < untilOffset ? { topic, partition, fromOffset: begin.offset, untilOffset, isCertain: true } : undefined
     case 'timestamp':
+      if (readByThen !== undefined && readByThen.topicId === earliest.topicId && readByThen.offset >= untilOffset) return undefined
       return untilOffset > 0 && begin.offset <= untilOffset ? { topic, partition, fromOffset: 0, untilOffset, isCertain: false } : undefined
     default:
       return from satisfies never

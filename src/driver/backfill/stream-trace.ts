@@ -23,6 +23,8 @@ export type StreamTrace = {
   readonly covered: ReadonlyMap<string, readonly Covered[]>
   /** Of the batches that were asked for. */
   readonly standings: ReadonlyMap<number, Standing>
+  /** Where its partitions stood at the time that was asked for; undefined where its history does not reach back so far. */
+  readonly standingAt: ReadonlyMap<string, Place> | undefined
   /** How long its newest batches took, newest first: offsets, and ms from their begin to their commit. */
   readonly pace: readonly { readonly offsets: number; readonly ms: number }[]
 }
@@ -42,13 +44,20 @@ export async function traceStream(
   {
     topicIds,
     batches = [],
+    time,
     signal,
-  }: { readonly topicIds: ReadonlyMap<string, string>; readonly batches?: readonly number[]; readonly signal: AbortSignal },
+  }: {
+    readonly topicIds: ReadonlyMap<string, string>
+    readonly batches?: readonly number[]
+    /** Ms since 1970, by the store's clock. */
+    readonly time?: number | undefined
+    readonly signal: AbortSignal
+  },
 ): Promise<StreamTrace> {
   const state = await store.read(stream, { signal })
-  const trace = new Trace(state, topicIds, new Set(batches))
+  const trace = new Trace(state, topicIds, new Set(batches), time)
   if (state.streamId !== undefined) for await (const entry of store.history(stream, { signal })) trace.pass(entry)
-  return { state, covered: trace.covered(), standings: trace.standings(), pace: trace.pace }
+  return { state, covered: trace.covered(), standings: trace.standings(), standingAt: trace.standingAt, pace: trace.pace }
 }
 
 /** Today's topic ids, by topic, of positions or ranges that carry them. */
@@ -62,6 +71,8 @@ class Trace {
   readonly pace: { offsets: number; ms: number }[] = []
   readonly #topicIds: ReadonlyMap<string, string>
   readonly #wanted: ReadonlySet<number>
+  readonly #time: number | undefined
+  standingAt: Map<string, Place> | undefined
   /** Where each partition stood at the point of the walk; undefined behind a reset, until an older entry says it. */
   readonly #at = new Map<string, Place>()
   readonly #covered = new Map<string, Covered[]>()
@@ -73,15 +84,17 @@ class Trace {
   #lastSeq: number | undefined
   #isTrimmed = false
 
-  constructor(state: StreamState, topicIds: ReadonlyMap<string, string>, wanted: ReadonlySet<number>) {
+  constructor(state: StreamState, topicIds: ReadonlyMap<string, string>, wanted: ReadonlySet<number>, time: number | undefined) {
     this.#topicIds = topicIds
     this.#wanted = wanted
+    this.#time = time
     for (const at of state.offsets) this.#at.set(partitionKey(at), at)
   }
 
   pass(entry: HistoryEntry): void {
     if (this.#lastSeq !== undefined && this.#lastSeq - entry.seq > 1) this.#isTrimmed = true
     this.#lastSeq = entry.seq
+    if (this.standingAt === undefined && this.#time !== undefined && entry.at <= this.#time) this.standingAt = new Map(this.#at)
     switch (entry.kind) {
       case 'batch':
         this.#passBatch(entry.batch, entry.at)
@@ -140,12 +153,11 @@ class Trace {
 
   /** Where a partition stood, now that an entry says it, also at batches that the walk has passed meanwhile. */
   #settle(key: string, place: NonNullable<Place>): void {
-    for (const { before, after } of this.#standings.values()) {
-      for (const standing of [before, after]) {
-        const isOpen = standing.has(key) ? standing.get(key) === undefined : !this.#at.has(key)
-        // Trimmed batches may have moved it on since.
-        if (isOpen && !this.#isTrimmed) standing.set(key, place)
-      }
+    const standings = [...this.#standings.values()].flatMap(({ before, after }) => [before, after])
+    for (const standing of this.standingAt === undefined ? standings : [...standings, this.standingAt]) {
+      const isOpen = standing.has(key) ? standing.get(key) === undefined : !this.#at.has(key)
+      // Trimmed batches may have moved it on since.
+      if (isOpen && !this.#isTrimmed) standing.set(key, place)
     }
     this.#at.set(key, place)
   }

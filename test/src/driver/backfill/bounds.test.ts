@@ -184,6 +184,24 @@ describe('records that retention has taken', () => {
     expect(shown(await world.plan({ from: minute(10), to: minute(40), whatIsLeft: true }))).toEqual(['0 [20, 40)', '1 [20, 40)'])
   })
 
+  test('before a time were none of the window where the live stream had read them by then', async () => {
+    const world = new BackfillWorld()
+    await world.fill(60)
+    await world.runLive()
+    // Its history is of today, and the records are of a day long past; as a stream of that day has it, batch by batch.
+    const { history, ...snapshot } = await world.store.snapshot('orders')
+    const moved = new BackfillWorld()
+    await moved.fill(60)
+    // A batch has 10 offsets of each partition, and is committed when the last of them is written.
+    const at = (entry: (typeof history)[number]) => (entry.kind === 'batch' ? FIRST_AT + entry.batch.id * 10 * MINUTE : FIRST_AT)
+    await moved.store.restore({ ...snapshot, history: history.map(entry => ({ ...entry, at: at(entry) })) })
+    for (const partition of [0, 1]) moved.source.deleteBefore('orders', partition, 20)
+    expect(shown(await moved.plan({ from: minute(20), to: minute(40) }))).toEqual(['0 [20, 40)', '1 [20, 40)'])
+    await expect(moved.plan({ from: minute(19), to: minute(40) })).rejects.toMatchObject({ code: 'DATA_LOSS' })
+    for (const partition of [0, 1]) moved.source.deleteBefore('orders', partition, 60)
+    expect(await moved.plan({ from: minute(60), to: minute(70) }), 'an idle topic whose log is empty by now').toMatchObject({ offsets: 0 })
+  })
+
   test('whole are no empty window', async () => {
     const world = new BackfillWorld()
     await world.fill(60)
