@@ -13,7 +13,7 @@ export type HttpRequestInfo = {
   /** The rows in it by their place in the task, from 1, both included. */
   readonly firstRow: number
   readonly lastRow: number
-  /** The same at every attempt, and of no other request. */
+  /** The same at every attempt, and of no other rows. */
   readonly idempotencyKey: string
   /** How often it has been tried, this time included. */
   readonly attempt: number

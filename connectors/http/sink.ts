@@ -7,13 +7,14 @@ import type { Task } from '../../src/core/values.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
 import { Acknowledged } from './acknowledged.ts'
 import { checkEndpoint } from './check-endpoint.ts'
-import { type ChunkOptions, chunkRows } from './chunk-rows.ts'
+import { type ChunkOptions, chunkRows, type RowChunk } from './chunk-rows.ts'
 import { Circuit } from './circuit.ts'
 import { type DeliveryParts, deliverChunk, requestInfo } from './deliver-chunk.ts'
 import { describeEndpoint, type Endpoint } from './endpoint.ts'
 import { idempotencyKey } from './idempotency-key.ts'
 import { type CompleteHttpOptions, type HttpSinkOptions, httpSinkOptions } from './options.ts'
 
+type ChunkPlace = Omit<RowChunk, 'body'>
 type World = { readonly clock: Clock; readonly random: Random }
 
 /**
@@ -77,7 +78,7 @@ class HttpSink implements Sink<unknown> {
     // Before a row is drawn: while the endpoint is away nothing is fetched for it.
     parts.circuit.check()
     const streamId = this.#streamIds.get(JSON.stringify([task.stream, task.output])) ?? ''
-    const keyOf = (chunk: number) => idempotencyKey(streamId, task, chunk)
+    const keyOf = (chunk: ChunkPlace) => idempotencyKey(streamId, task, chunk)
     const progress = this.#acknowledged.of(streamId, task)
     const failed = new AbortController()
     const onAbort = () => failed.abort(signal.reason)
@@ -88,7 +89,7 @@ class HttpSink implements Sink<unknown> {
         if (progress.has(chunk)) continue
         if (underWay.size >= this.#options.concurrency) await Promise.race(underWay)
         failed.signal.throwIfAborted()
-        const sent = deliverChunk({ task, chunk, key: keyOf(chunk.number), signal: failed.signal }, parts)
+        const sent = deliverChunk({ task, chunk, key: keyOf(chunk), signal: failed.signal }, parts)
           .then(
             () => {
               progress.note(chunk)
@@ -116,9 +117,9 @@ class HttpSink implements Sink<unknown> {
     this.#streamIds.clear()
   }
 
-  #chunkOptions(task: Task, keyOf: (chunk: number) => string): ChunkOptions {
+  #chunkOptions(task: Task, keyOf: (chunk: ChunkPlace) => string): ChunkOptions {
     const { maxRowsPerRequest: maxRows, maxBytesPerRequest: maxBytes, body } = this.#options
-    return { maxRows, maxBytes, body, describe: chunk => requestInfo(task, chunk, keyOf(chunk.number)) }
+    return { maxRows, maxBytes, body, describe: chunk => requestInfo(task, chunk, keyOf(chunk)) }
   }
 
   #makeParts(): DeliveryParts {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { idempotencyKey } from '../../../connectors/http/idempotency-key.ts'
 import { httpSink } from '../../../connectors/http/index.ts'
 import { Endpoint } from './endpoint.ts'
 import { httpTask, ids, openSink, type Row } from './http-task.ts'
@@ -167,12 +168,25 @@ describe('the key of a request', () => {
     }
     const keys = endpoint.received.map(({ key }) => key)
     expect(keys.slice(3)).toEqual(keys.slice(0, 3))
-    expect(keys.slice(0, 3)).toEqual([0, 1, 2].map(chunk => expect.stringMatching(new RegExp(`^[0-9a-f]{16}-7-3-${chunk}$`))))
+    expect(keys.slice(0, 3)).toEqual(['1-4', '5-8', '9-10'].map(rows => expect.stringMatching(new RegExp(`^[0-9a-f]{12}-7-3-${rows}$`))))
     await using opened = await openSink({ url: endpoint.url, maxRowsPerRequest: 4 })
     for (const other of [httpTask({ batchId: 8 }), httpTask({ index: 4 }), { ...httpTask(), output: 'b' }, { ...httpTask(), stream: 'c' }])
       await opened.write(10, other)
     expect(new Set(endpoint.received.map(({ key }) => key)).size).toBe(3 + 4 * 3)
     expect(endpoint.rowsByKey).toHaveLength(5 * 10)
+  })
+
+  test('stays as it is from one release to the next: a batch may be begun by one and run again by the other', () => {
+    expect(idempotencyKey('id-of-orders', httpTask(), { firstRow: 1, lastRow: 500 })).toBe('779c9eeef594-7-3-1-500')
+  })
+
+  test('is of rows, so an endpoint that honours keys loses none when the limits change between two attempts', async () => {
+    await using endpoint = await Endpoint.open({ act: (_, number) => (number === 2 ? { status: 400 } : 'take') })
+    await using small = await openSink({ url: endpoint.url, maxRowsPerRequest: 2 })
+    await expect(small.write(10)).rejects.toMatchObject({ code: 'RECORD' })
+    await using large = await openSink({ url: endpoint.url, maxRowsPerRequest: 4 })
+    await large.write(10)
+    expect(new Set(endpoint.rowsByKey.map(row => (row as Row).id)).size).toBe(10)
   })
 
   test('is of a stream by what its store calls it, so a stream that was made anew has others', async () => {
@@ -190,7 +204,7 @@ describe('the key of a request', () => {
     await using endpoint = await Endpoint.open()
     await using opened = await openSink({ url: endpoint.url, keyHeader: 'X-Request-Id' })
     await opened.write(1)
-    expect(endpoint.received[0]?.headers['x-request-id']).toMatch(/-7-3-0$/)
+    expect(endpoint.received[0]?.headers['x-request-id']).toMatch(/-7-3-1-1$/)
     expect(endpoint.received[0]?.headers['idempotency-key']).toBeUndefined()
   })
 })
@@ -217,7 +231,7 @@ describe('headers of the job', () => {
     })
     await opened.write(1)
     expect(endpoint.received.map(({ headers }) => headers['x-about'])).toEqual(
-      [1, 2].map(at => expect.stringMatching(`^${at} 7 .*-7-3-0$`)),
+      [1, 2].map(at => expect.stringMatching(`^${at} 7 .*-7-3-1-1$`)),
     )
   })
 
