@@ -131,6 +131,21 @@ test('a window of time has the records between the two, and its plan weighs them
   expect(rows).toEqual((await placesByJava(topic)).filter(({ offset }) => offset >= 2_000 && offset < 12_000))
 })
 
+test('a topic that is not there is told by its name, and nothing is written', async () => {
+  const { folder, run } = await world('append')
+  const lines = [
+    "import { stream } from 'tidemark'",
+    "import { kafkaSource } from 'tidemark/kafka'",
+    `const source = kafkaSource({ kafka: { brokers: ${JSON.stringify(kafkaCluster().brokers)} }, topics: ['no-such-topic'] })`,
+    "export default stream({ name: 'lost' }).from(source).forEachRange(() => {})",
+  ]
+  writeJob(folder, 'lost.ts', `${lines.join('\n')}\n`)
+  const { code, stderr } = await run('backfill', 'lost.ts', '--from', 'earliest', '--to', 'latest', '--yes')
+  expect(stderr).toMatch(/^tidemark: .*no-such-topic/)
+  expect(code).toBe(2)
+  expect(await run('streams', '--store', 'sqlite:lost.offsets.db')).toMatchObject({ stdout: 'The store has no streams.\n' })
+})
+
 test('exact time is the same in threads, where timestamps are in no order', async () => {
   const { topic, run, fileRows } = await world('append', 200)
   const from = Date.UTC(2026, 10, 1)
