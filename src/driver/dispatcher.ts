@@ -187,11 +187,6 @@ class RangeDispatcher {
       (output): Task => ({ stream: job.stream, batchId: batch.id, epoch, index, range, batchTime: batch.batchTime, output, attempt }),
     )
     const startTime = clock.now()
-    const tellFailed = (task: Task, failure: Failure) => {
-      // A task that was told to stop has not failed.
-      if (this.#signal.aborted) return
-      onTaskEnd({ task, status: 'failed', willRetry: failure.retryable, startTime, endTime: clock.now(), error: failure })
-    }
     try {
       const results = await this.#executor.run(this.#group(range, tasks), { signal: this.#signal })
       return results.map(result => {
@@ -201,14 +196,21 @@ class RangeDispatcher {
           return result
         }
         const error = explainFailure(result.error, batch, range, task.output)
-        tellFailed(task, error)
+        this.#tellFailed(task, error, startTime)
         return { ...result, error }
       })
     } catch (error) {
       const failure = explainFailure(error, batch, range, outputs.length === 1 ? outputs[0] : undefined)
-      for (const task of tasks) tellFailed(task, failure)
+      for (const task of tasks) this.#tellFailed(task, failure, startTime)
       throw failure
     }
+  }
+
+  #tellFailed(task: Task, failure: Failure, startTime: number): void {
+    // A task that was told to stop has not failed.
+    if (this.#signal.aborted) return
+    const endTime = this.#world.clock.now()
+    this.#request.onTaskEnd({ task, status: 'failed', willRetry: failure.retryable, startTime, endTime, error: failure })
   }
 
   #group(range: OffsetRange, tasks: readonly Task[]): TaskGroup {

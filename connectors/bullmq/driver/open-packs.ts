@@ -9,6 +9,8 @@ import type { Pack, Work } from './packs.ts'
 /** A group under which so many executors died is taken to be what they die of. */
 const MAX_DEATHS = 5
 
+const NO_PACKS: readonly Pack[] = []
+
 /** What is to be done when a pack is over. */
 export type After = {
   /** Works that have no attempt left and go out again. */
@@ -47,9 +49,8 @@ export class OpenPacks {
 
   open(pack: Pack): void {
     this.#packs.set(pack.id, pack)
-    for (const work of pack.works) {
-      work.packs = pack.twinOf === undefined ? [pack] : [...work.packs, pack]
-    }
+    const alone = [pack]
+    for (const work of pack.works) work.packs = pack.twinOf === undefined ? alone : [...work.packs, pack]
     if (pack.twinOf !== undefined) pack.twinOf.twin = pack
   }
 
@@ -102,11 +103,12 @@ export class OpenPacks {
     this.#packs.delete(pack.id)
     const counted = pack.works.map(work => {
       const counts = !work.isSettled && work.packs.includes(pack)
-      if (counts) work.packs = work.packs.filter(other => other !== pack)
+      if (counts) work.packs = work.packs.length === 1 ? NO_PACKS : work.packs.filter(other => other !== pack)
       return counts
     })
     for (const [at, work] of pack.works.entries()) if (counted[at]) judge(work, at)
-    const others = new Set(pack.works.flatMap(({ packs }) => packs))
+    const others = new Set<Pack>()
+    for (const { packs } of pack.works) for (const other of packs) others.add(other)
     const moot = [...others].filter(other => other.works.every(({ isSettled }) => isSettled))
     for (const other of moot) this.#packs.delete(other.id)
     const again: Work[] = []
