@@ -72,11 +72,14 @@ export class RangeRead {
     try {
       const iterator = this.#source.read(this.range, { isolation, signal, onBytes, onDataLoss })[Symbol.asyncIterator]()
       this.#iterator = iterator
-      const counted = this.#count({ [Symbol.asyncIterator]: () => iterator })
+      const arrays: Rows = { [Symbol.asyncIterator]: () => iterator }
       const onOutside = (count: number) => {
         this.outsideTime += count
       }
-      for await (const array of timestamps === undefined ? counted : keepWithin(counted, timestamps, this.#source, onOutside)) {
+      const rows = timestamps === undefined ? arrays : keepWithin(this.#counted(arrays), timestamps, this.#source, onOutside)
+      for await (const array of rows) {
+        // A generator more a read would cost what small arrays cost.
+        if (timestamps === undefined) this.#count(array)
         yield array
         const passed = onPassed?.(array, this)
         if (passed !== undefined) await passed
@@ -88,12 +91,16 @@ export class RangeRead {
     this.isDrained = true
   }
 
-  async *#count(arrays: Rows): AsyncGenerator<readonly unknown[]> {
+  async *#counted(arrays: Rows): AsyncGenerator<readonly unknown[]> {
     for await (const array of arrays) {
-      this.records += array.length
-      this.position = behind(array, this.range)
+      this.#count(array)
       yield array
     }
+  }
+
+  #count(array: readonly unknown[]): void {
+    this.records += array.length
+    this.position = behind(array, this.range)
   }
 
   /** Ends the read, also where whoever drew its rows stopped and did not say so: a connection and a share of the byte budget may hang on it. */
