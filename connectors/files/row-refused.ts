@@ -1,5 +1,6 @@
 import { RecordError } from '../../src/core/errors.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
+import { jsonText } from '../../src/util/json-text.ts'
 import { isSecretName, showValue } from '../../src/util/show-value.ts'
 
 /** A value that its column, or a folder's name, cannot take. `expected` goes on after "needs". */
@@ -30,6 +31,13 @@ export function refusedRow(task: Task, place: number, column: string | undefined
       cause: error,
     },
   )
+}
+
+const notJson = (reason?: string) => new WrongValue(`what JSON can say${reason === undefined ? '' : ` (${reason})`}`)
+
+/** What is no plain value, as JSON. @throws WrongValue */
+export function toJson(value: unknown): string {
+  return jsonText(value, notJson)
 }
 
 /** The row as an object with columns. @throws WrongValue */

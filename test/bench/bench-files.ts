@@ -17,7 +17,9 @@ const ROLL_BYTES = 32 << 20
 
 type Result = {
   readonly ms: number
+  /** Of the process, and of the thread that parses and encodes. */
   readonly cpuMs: number
+  readonly threadMs: number
   readonly records: number
   readonly batches: number
   readonly peakRssMiB: number

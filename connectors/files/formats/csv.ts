@@ -1,5 +1,5 @@
 import type { Task } from '../../../src/core/values.ts'
-import { asObject, refusedRow, WrongValue } from '../row-refused.ts'
+import { asObject, refusedRow, toJson, WrongValue } from '../row-refused.ts'
 import type { TextCompression } from './compress.ts'
 import type { Format } from './format.ts'
 import { textFormat } from './text-format.ts'
@@ -63,16 +63,4 @@ function toText(value: unknown): string {
     default:
       throw new WrongValue('text, a number, a boolean, a Date or what JSON can say')
   }
-}
-
-/** What is no plain value, as JSON. @throws WrongValue */
-export function toJson(value: unknown): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (error) {
-    throw new WrongValue(`what JSON can say (${error instanceof Error ? error.message.split('\n', 1)[0] : 'it cannot say this'})`)
-  }
-  if (text === undefined) throw new WrongValue('what JSON can say')
-  return text
 }

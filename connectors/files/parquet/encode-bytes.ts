@@ -1,5 +1,4 @@
-import { toJson } from '../formats/csv.ts'
-import { WrongValue } from '../row-refused.ts'
+import { toJson, WrongValue } from '../row-refused.ts'
 import type { ColumnBuffer } from './column-buffer.ts'
 import type { Encode } from './encode-number.ts'
 

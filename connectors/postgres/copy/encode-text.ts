@@ -1,3 +1,4 @@
+import { jsonText } from '../../../src/util/json-text.ts'
 import type { CopyBuffer } from './copy-buffer.ts'
 import { WrongValue } from './wrong-value.ts'
 
@@ -57,15 +58,10 @@ function writeText(out: CopyBuffer, text: string, before: number): void {
   out.at = from + written
 }
 
+const notJson = (reason?: string) => new WrongValue(`what JSON can say${reason === undefined ? '' : ` (${reason})`}`)
+
 function toJson(value: unknown): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (error) {
-    throw new WrongValue(`what JSON can say (${error instanceof Error ? error.message.split('\n', 1)[0] : 'it cannot say this'})`)
-  }
-  if (text === undefined) throw new WrongValue('what JSON can say')
-  return text
+  return jsonText(value, notJson)
 }
 
 function toLiteral(value: unknown): string {

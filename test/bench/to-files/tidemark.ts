@@ -34,6 +34,7 @@ const { user, system } = process.cpuUsage()
 giveResult({
   ms: performance.now() - startedAt,
   cpuMs: (user + system) / 1000,
+  threadMs: (process.threadCpuUsage().user + process.threadCpuUsage().system) / 1000,
   records,
   batches,
   peakRssMiB: process.resourceUsage().maxRSS / 1024,
