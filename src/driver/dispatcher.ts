@@ -133,7 +133,12 @@ class RangeDispatcher {
     const waited = await before?.apart
     const together = planned.outputs.filter(output => !waited?.has(output))
     const apart = new Map<string, Promise<TaskResult>>()
-    const setApart = (output: string, result: Promise<TaskResult>) => apart.set(output, result.catch(this.#onFailure))
+    const setApart = (output: string, result: Promise<TaskResult>) => {
+      const own = result.catch(this.#onFailure)
+      // It may fail while the others are under way, and is looked at behind them only: until then it would be nobody's, which ends the process.
+      own.catch(() => {})
+      apart.set(output, own)
+    }
     for (const output of planned.outputs) {
       const turn = waited?.get(output)
       if (turn !== undefined)

@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { memoryOffsets } from '../../../offsets/memory/index.ts'
-import { ConnectionError } from '../../../src/core/errors.ts'
+import { ConfigError, ConnectionError } from '../../../src/core/errors.ts'
 import type { StreamEvent } from '../../../src/core/events.ts'
 import { silentLog } from '../../../src/core/log.ts'
+import type { Task } from '../../../src/core/values.ts'
 import { type Sink, type StreamJob, type StreamOptions, stream } from '../../../src/index.ts'
 import { type CollectingSink, collectingSink, memorySource } from '../../../src/testing/index.ts'
 
@@ -98,6 +100,41 @@ describe('an output that fails in a way that may pass', () => {
     // The second slice of the one was in before the first of the other.
     expect(order.indexOf('fine 0@2')).toBeLessThan(order.indexOf('broken 0@0'))
     expect(sorted(broken)).toEqual(ids)
+  })
+
+  test('ends the batch while a slice behind it is still under way: the run fails, and not the process', async () => {
+    const here = world()
+    const broken = collectingSink<number>({ name: 'broken', ordering: 'partition' })
+    const listening = collectingSink<number>({ name: 'listening', ordering: 'partition' })
+    const isUnderWay = Promise.withResolvers<void>()
+    const write = listening.write.bind(listening)
+    const refused: Sink<number> = Object.assign(broken, {
+      applied: async (task: Task) => {
+        // Refused for good, but only when the others are at their second slice.
+        if (task.attempt.split('-')[3] !== '2') throw away()
+        await isUnderWay.promise
+        throw new ConfigError('the table is gone')
+      },
+    })
+    const slow: Sink<number> = Object.assign(listening, {
+      write: async (...[task, rows, context]: Parameters<typeof write>) => {
+        if (task.range.fromOffset === 0) return write(task, rows, context)
+        isUnderWay.resolve()
+        // It ends when it is told to, and not at once.
+        await once(context.signal, 'abort')
+        await setImmediate()
+        await setImmediate()
+        throw context.signal.reason
+      },
+    })
+    const unhandled: unknown[] = []
+    const note = (reason: unknown) => unhandled.push(reason)
+    process.on('unhandledRejection', note)
+    onTestFinished(() => void process.off('unhandledRejection', note))
+    const job = declare(here, [refused, slow], { limits: { maxRecordsPerTask: 2 } })
+    await expect((await job.start({ until: 'latest' })).done).rejects.toThrow('the table is gone')
+    await setImmediate()
+    expect(unhandled).toEqual([])
   })
 
   test('ends the batch when it has failed for as long as it is tried, with what the others have in', async () => {
