@@ -4,8 +4,11 @@ import type { TaskGroup, TaskResult } from './executor.ts'
 import { rowsFromWire, rowsToWire } from './rows-wire.ts'
 import type { OffsetRange, Task } from './values.ts'
 
-/** The version of everything in this file. A message of another one is refused: driver and executors must be of the same. */
-export const WIRE_VERSION = 1
+/**
+ * The version of everything in this file. A message of another one is refused: driver and executors must be of the same.
+ * 2: a result may be of a task that is not in; groups say more about what becomes of records.
+ */
+export const WIRE_VERSION = 2
 
 /** Groups of one batch as plain JSON: what they have in common is said once, for a batch may have ten thousand of them. */
 export type WireGroups = {

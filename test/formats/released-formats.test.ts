@@ -51,7 +51,7 @@ test('every file of a saved format is loaded by a test', () => {
     'intent-v1.json',
     'snapshot-v1.json',
     'sqlite-v1.sql',
-    'task-message-v1.json',
+    'task-message-v2.json',
   ]
   expect(readdirSync(FORMATS).sort()).toEqual(loaded)
 })
@@ -156,8 +156,8 @@ test('a directory of rolled files of version 1 is read, and goes on: its parts a
   expect((await listFiles(directory)).every(({ isPart }) => !isPart)).toBe(true)
 })
 
-describe('a message of version 1 between a driver and an executor', () => {
-  const message = JSON.parse(fixture('task-message-v1.json'))
+describe('a message of version 2 between a driver and an executor', () => {
+  const message = JSON.parse(fixture('task-message-v2.json'))
 
   test('gives its groups: ranges, tasks, outputs and policies', () => {
     const groups = groupsFromWire(message.groups)
@@ -183,17 +183,22 @@ describe('a message of version 1 between a driver and an executor', () => {
         expect(task).toMatchObject({ stream: 'orders', batchId: 12, epoch: 3, batchTime: 1_753_430_400_000, index, range })
     }
     expect(groups.map(({ isolation, onRecordError, onDataLoss }) => [isolation, onRecordError, onDataLoss.retention])).toEqual([
-      ['read_committed', 'fail', 'fail'],
-      ['read_committed', 'fail', 'fail'],
+      ['read_committed', 'deadLetter', 'fail'],
+      ['read_committed', 'deadLetter', 'fail'],
       ['read_uncommitted', 'skip', 'skip'],
     ])
-    // What is written today is the same: who changes it makes a version 2.
+    expect(groups.map(({ timestamps, watched, maxOutputWaitMs }) => [timestamps?.until, watched, maxOutputWaitMs])).toEqual([
+      [1_753_434_000_000, ['postgres:orders', 'totals'], 5_000],
+      [1_753_434_000_000, ['postgres:orders', 'totals'], 5_000],
+      [undefined, undefined, undefined],
+    ])
+    // What is written today is the same: who changes it, also by a field more, makes a version 3.
     expect(JSON.parse(JSON.stringify(groupsToWire(groups)))).toEqual(message.groups)
   })
 
   test('gives its results, with the rows that were gathered and what was left out', () => {
     const [first, , last] = groupsFromWire(message.groups)
-    const [applied, gathering, skipping] = message.results
+    const [applied, gathering, skipping, failed] = message.results
     const [more] = gathering.splice(6)
     gathering.push({ ...more, gathered: Buffer.from(more.gathered, 'base64') })
     expect(first && resultsFromWire(first, [applied, gathering])).toMatchObject([
@@ -213,6 +218,8 @@ describe('a message of version 1 between a driver and an executor', () => {
         losses: [{ cause: 'retention', missing: [{ topic: 'returns "ü"', partition: 0, fromOffset: 0, untilOffset: 3 }], resumeAt: 3 }],
       },
     ])
+    // Who took it for one that is in would lose its rows: a message of version 1 could not say it.
+    expect(last && resultsFromWire(last, [failed])).toMatchObject([{ error: { code: 'CONNECTION', retryable: true }, outsideTime: 3 }])
   })
 
   test('gives its errors, each with its class, code, fields and cause', () => {
