@@ -51,6 +51,10 @@ export class RowPipeline {
     const origin = this.#origins.willFork ? [] : undefined
     if (origin !== undefined) this.#origins.records?.set(out, origin)
     if (this.#isAsync) return this.#runAsync(rows, 0, out, origin)
+    // Where stages part, a record may be several rows by now.
+    const parted = this.#partedRecords(rows)
+    let record: unknown
+    let begun = 0
     const mapped = this.#mapArray?.(rows)
     let kept = 0
     for (let i = 0; i < rows.length; i++) {
@@ -58,20 +62,35 @@ export class RowPipeline {
         // One `try` for as many rows as go well.
         for (; i < rows.length; i++) {
           kept = out.length
+          if (parted !== undefined && (i === 0 || parted[i] !== record)) {
+            record = parted[i]
+            begun = kept
+          }
           const pending = mapped === undefined ? this.#step(rows[i], 0, out) : this.#step(mapped[i], 1, out)
           if (pending !== undefined) {
             this.#isAsync = true
-            return this.#continueAsync(pending, rows, i, out, kept, origin)
+            const carried = { at: i, record, begun: parted === undefined ? kept : begun }
+            return this.#continueAsync(pending, rows, carried, out, origin)
           }
           if (origin !== undefined) this.#remember(origin, rows, i, out.length)
         }
       } catch (error) {
         this.#skip(error, rows, i)
-        // What the record had become before it failed goes with it.
-        out.length = kept
+        // What the record had become before it failed goes with it, and what it would become.
+        out.length = parted === undefined ? kept : begun
+        if (origin !== undefined && origin.length > out.length) origin.length = out.length
+        while (parted !== undefined && i + 1 < rows.length && parted[i + 1] === record) i++
       }
     }
     return undefined
+  }
+
+  /**
+   * The records of rows of which several may be of one, where a record may be left out: a row that fails takes all rows of its record with it. Were it left
+   * out alone, an output would have other rows when it runs beside others than when it runs by itself, where one pipeline takes the record all the way.
+   */
+  #partedRecords(rows: readonly unknown[]): readonly unknown[] | undefined {
+    return this.#onSkip === undefined || this.#origins.isOfSource ? undefined : this.#origins.records?.get(rows)
   }
 
   /** Tells of a record that is left out; throws where none may be. */
@@ -96,22 +115,27 @@ export class RowPipeline {
   async #continueAsync(
     first: Promise<void>,
     rows: readonly unknown[],
-    at: number,
+    carried: Carried,
     out: unknown[],
-    kept: number,
     origin: unknown[] | undefined,
   ): Promise<void> {
+    const { at, begun } = carried
+    let from = at + 1
     try {
       await first
     } catch (error) {
       this.#skip(error, rows, at)
-      out.length = kept
+      out.length = begun
+      if (origin !== undefined && origin.length > begun) origin.length = begun
+      const parted = this.#partedRecords(rows)
+      while (parted !== undefined && from < rows.length && parted[from] === carried.record) from++
     }
     if (origin !== undefined) this.#remember(origin, rows, at, out.length)
-    await this.#runAsync(rows, at + 1, out, origin)
+    await this.#runAsync(rows, from, out, origin, carried)
   }
 
-  async #runAsync(rows: readonly unknown[], from: number, out: unknown[], origin: unknown[] | undefined): Promise<void> {
+  /** `carried` is the record whose rows, the first of them in `out` already, may go on at `from`. */
+  async #runAsync(rows: readonly unknown[], from: number, out: unknown[], origin: unknown[] | undefined, carried?: Carried): Promise<void> {
     const outs: unknown[][] = []
     const failures = new Map<number, StageFailure>()
     let next = from
@@ -136,9 +160,22 @@ export class RowPipeline {
       }
     }
     await Promise.all(Array.from({ length: Math.min(this.#concurrency, rows.length - from) }, work))
+    const parted = failures.size === 0 ? undefined : this.#partedRecords(rows)
+    const failed = new Set<unknown>()
     // Told in their order, not in that of their ends: a replay tells the same.
-    for (const [at, failure] of [...failures].sort(([a], [b]) => a - b)) this.#skip(failure, rows, at)
+    for (const [at, failure] of [...failures].sort(([a], [b]) => a - b)) {
+      if (parted !== undefined) {
+        if (failed.has(parted[at])) continue
+        failed.add(parted[at])
+      }
+      this.#skip(failure, rows, at)
+    }
+    if (carried !== undefined && failed.has(carried.record)) {
+      out.length = carried.begun
+      if (origin !== undefined && origin.length > out.length) origin.length = out.length
+    }
     for (const [index, own] of outs.entries()) {
+      if (failed.size > 0 && failed.has(parted?.[from + index])) continue
       for (const row of own) out.push(row)
       if (origin !== undefined) this.#remember(origin, rows, from + index, out.length)
     }
@@ -235,6 +272,14 @@ export class RowPipeline {
       cause,
     })
   }
+}
+
+/** A row on which a function turned out to be asynchronous. */
+type Carried = {
+  readonly at: number
+  readonly record: unknown
+  /** How many rows were there before the first of its record. */
+  readonly begun: number
 }
 
 /** Carries the stage at which a promise failed; by then the pipeline has moved on. */
