@@ -25,7 +25,7 @@ export function shareRows(
 ): { readonly branches: readonly Rows[]; leave(reader: number): void } {
   const iterator = rows[Symbol.asyncIterator]()
   const present = new Set(Array.from({ length: readers }, (_, reader) => reader))
-  const watch = patience === undefined ? undefined : new Watch(patience, () => leaveSlowBehind())
+  const watch = patience === undefined ? undefined : new Watch(patience, { present, lagging, onLate: leaveSlowBehind })
   let waiting: { reader: number; resolve: (result: IteratorResult<readonly unknown[]>) => void; reject: (error: unknown) => void }[] = []
   const own = new Map<number, AsyncIterator<readonly unknown[]>>()
   let isPulling = false
@@ -50,11 +50,16 @@ export function shareRows(
     )
   }
 
+  /** Those that the others wait for. */
+  function lagging(): number[] {
+    const asked = new Set(waiting.map(({ reader }) => reader))
+    return [...present].filter(reader => !asked.has(reader))
+  }
+
   function leaveSlowBehind() {
     if (waiting.length === 0) return
-    const asked = new Set(waiting.map(({ reader }) => reader))
-    for (const reader of present) {
-      if (asked.has(reader) || !watch?.isTooSlow(reader)) continue
+    for (const reader of lagging()) {
+      if (!watch?.isTooSlow(reader)) continue
       // Nothing is being pulled, for this one has not asked: every reader has just what has been given.
       const rest = patience?.resume(reader)
       watch.excuse(reader)
@@ -103,26 +108,37 @@ export function shareRows(
   return { branches: Array.from(present, branch), leave }
 }
 
+type Watched = {
+  readonly present: ReadonlySet<number>
+  readonly lagging: () => Iterable<number>
+  /** Called when one may be too slow. */
+  readonly onLate: () => void
+}
+
 /** Counts for how long each reader kept the others waiting, and calls when that may be too long for one. One timer a read, and none while all are quick. */
 class Watch {
   readonly #patience: Patience
-  readonly #onLate: () => void
+  readonly #watched: Watched
   readonly #heldUpMs = new Map<number, number>()
   readonly #excused = new Set<number>()
   /** When the first of those that wait now asked. */
   #since: number | undefined
   #cancelTimer: (() => void) | undefined
+  /** Whether the timer is of those that were waited for when it was set: others may have less time left. */
+  #isOfSome = false
   #isOver = false
 
-  constructor(patience: Patience, onLate: () => void) {
+  constructor(patience: Patience, watched: Watched) {
     this.#patience = patience
-    this.#onLate = onLate
+    this.#watched = watched
   }
 
   asked(reader: number): void {
     if (this.#since === undefined) {
       this.#since = this.#patience.clock.monotonic()
-      this.#arm()
+      if (this.#cancelTimer !== undefined && !this.#isOfSome) return
+      this.#isOfSome = false
+      this.#arm(this.#watched.present)
     } else this.askedLast(reader)
   }
 
@@ -153,17 +169,22 @@ class Watch {
     this.#cancelTimer = undefined
   }
 
-  /** Looks again when the slowest so far would have used up its time, were it the one that is waited for. */
-  #arm(): void {
-    if (this.#cancelTimer !== undefined || this.#isOver) return
+  /** Looks again when the slowest of the readers so far would have used up its time, were it the one that is waited for. */
+  #arm(readers: Iterable<number>): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
     const { clock, maxWaitMs } = this.#patience
-    let longest = 0
-    for (const [reader, ms] of this.#heldUpMs) if (!this.#excused.has(reader)) longest = Math.max(longest, ms)
+    const heldUp = Array.from(readers, reader => (this.#excused.has(reader) ? undefined : (this.#heldUpMs.get(reader) ?? 0)))
+    const longest = heldUp.reduce<number | undefined>((most, ms) => (ms === undefined ? most : Math.max(most ?? 0, ms)), undefined)
+    if (longest === undefined || this.#isOver) return
     const waited = this.#since === undefined ? 0 : clock.monotonic() - this.#since
     this.#cancelTimer = clock.after(Math.max(1, Math.ceil(maxWaitMs - longest - waited)), () => {
       this.#cancelTimer = undefined
-      this.#onLate()
-      if (this.#since !== undefined) this.#arm()
+      this.#watched.onLate()
+      if (this.#since === undefined) return
+      // Those that have asked are not waited for: a timer for them would be due again at once, and again.
+      this.#isOfSome = true
+      this.#arm(this.#watched.lagging())
     })
   }
 }

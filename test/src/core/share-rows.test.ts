@@ -151,6 +151,53 @@ describe('with patience', () => {
     expect(clock.sleeping).toBe(0)
   })
 
+  test.for([
+    ['one whose rows cannot be had again', undefined],
+    ['one beside another that has used up most of its time', 900],
+  ] as const)('nobody looks again and again at %s', async ([, usedUpMs]) => {
+    const clock = new ManualClock()
+    let timers = 0
+    const counting = Object.assign(Object.create(clock) as ManualClock, {
+      monotonic: () => clock.monotonic(),
+      after: (...args: Parameters<typeof clock.after>) => {
+        timers += 1
+        return clock.after(...args)
+      },
+    })
+    const { rows } = counted(4)
+    const { branches } = shareRows(rows, 3, { clock: counting, maxWaitMs: 1_000, resume: () => undefined })
+    const [quick, late, slow] = branches.map(branch => branch[Symbol.asyncIterator]())
+    const others = [quick?.next(), slow?.next()]
+    if (usedUpMs !== undefined) await clock.advance(usedUpMs)
+    await Promise.all([...others, late?.next()])
+    const waiting = [quick?.next(), late?.next()]
+    for (let ms = 0; ms < 5_000; ms++) await clock.advance(1)
+    expect((await Promise.all([...waiting, slow?.next()])).map(result => result?.value)).toEqual([[2], [2], [2]])
+    expect(timers).toBeLessThan(10)
+    for (const reader of [quick, late, slow]) await reader?.return?.()
+    expect(clock.sleeping).toBe(0)
+  })
+
+  test('one that has waited long beside a slower one is still left behind when its own time is over', async () => {
+    const { clock, branches, resumed } = patient(3)
+    const [quick, late, slow] = branches.map(branch => branch[Symbol.asyncIterator]())
+    const first = [quick?.next(), slow?.next()]
+    await clock.advance(900)
+    await Promise.all([...first, late?.next()])
+    // Now the other is waited for, so far that a look at it alone would come much later.
+    const second = [quick?.next(), late?.next()]
+    await clock.advance(150)
+    await Promise.all([...second, slow?.next()])
+    void quick?.next()
+    void slow?.next()
+    await clock.advance(99)
+    expect(resumed).toEqual([])
+    await clock.advance(1)
+    expect(resumed).toEqual([1])
+    for (const reader of [quick, late, slow]) await reader?.return?.()
+    expect(clock.sleeping).toBe(0)
+  })
+
   test('readers in step are never left behind, however long the read takes', async () => {
     const { clock, branches, resumed } = patient(2, 10)
     const readers = branches.map(branch => branch[Symbol.asyncIterator]())
