@@ -25,7 +25,8 @@ export async function planJobBackfill(
   const { asked, name, maxRate, whatIsLeft } = completeBackfill(options)
   const job = compile(liveOptions(options))
   return keepingOpen(job, () => {
-    const outputs = [...job.outputs.keys()]
+    // Letters come beside whatever was asked for: a backfill that a bad record stopped is the same one when the job puts such records aside by now.
+    const outputs = Array.from(job.outputs.values()).flatMap(({ name, isDeadLetters }) => (isDeadLetters ? [] : [name]))
     return planBackfill(job, { ...asked, outputs }, { name, maxRate, whatIsLeft, weigh, signal: new AbortController().signal })
   })
 }

@@ -1,5 +1,6 @@
 import { ConfigError } from '../../core/errors.ts'
 import type { Lease } from '../../core/offset-store.ts'
+import type { RunnableOutput } from '../../core/runnable-job.ts'
 import { countOffsets, type OffsetRange, partitionKey } from '../../core/values.ts'
 import type { BackfillScope } from '../driver.ts'
 import type { DriverJob } from '../driver-job.ts'
@@ -93,12 +94,8 @@ export async function planBackfill(job: DriverJob, asked: Asked, options: PlanOp
     ranges: planned,
     offsets: sumOf(ranges),
     left,
-    outputs: Array.from(outputs.values(), ({ name, sink }) => ({
-      name,
-      rewritten: describeRewritten(sink, 'replayed'),
-      addsRows: addsRows(sink),
-    })),
-    overlaps: await findOverlaps(store, { stream, trace }, { name, ranges, outputs: [...outputs.keys()] }, signal),
+    outputs: Array.from(outputs.values(), output => planOutput(output, name)),
+    overlaps: await findOverlaps(store, { stream, trace }, { name, ranges, outputs: asked.outputs }, signal),
     notes,
     ...(maxRate !== undefined && { maxRate }),
   }
@@ -106,6 +103,12 @@ export async function planBackfill(job: DriverJob, asked: Asked, options: PlanOp
   const estimate = estimateTime(left, { maxRate, own, live: trace.pace })
   const weight = options.weigh ? await weighSample(sources, rest, signal) : undefined
   return { ...plan, ...(weight !== undefined && { weight }), ...(estimate !== undefined && { estimate }) }
+}
+
+function planOutput({ name, sink, isDeadLetters }: RunnableOutput, backfill: string): PlannedOutput {
+  // They are those of this backfill, and say so: no others are written a second time.
+  if (isDeadLetters) return { name, rewritten: `dead letters of stream ${backfill}, as each of them says`, addsRows: false }
+  return { name, rewritten: describeRewritten(sink, 'replayed'), addsRows: addsRows(sink) }
 }
 
 /** Outputs that would hold rows twice by this backfill: those that add rows, where another stream has written the same ones, or will. */
