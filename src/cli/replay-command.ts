@@ -117,14 +117,16 @@ async function findReplay({ store, stream, outputs }: DriverJob, options: Replay
   // In the order in which they were: an output where the last row of a key counts ends as it did.
   const ids = [...new Set(options.batch)].sort((a, b) => a - b)
   const batches = await findBatches(store, stream, ids, signal)
-  const into = chosen.length > 0 ? chosen : outputsOfBatches(batches, name => outputs.has(name), stream)
-  const of = { batches, outputs: into }
+  const letters = [...outputs.values()].find(({ isDeadLetters }) => isDeadLetters)?.name
+  const into = chosen.length > 0 ? chosen : outputsOfBatches(batches, { stream, has: name => outputs.has(name), letters })
+  // Letters come with every run, and say of which stream they are.
+  const of = { batches, outputs: into.filter(name => name !== letters), letters }
   const isDryRun = options.dryRun ?? false
   const name =
     options.name === undefined
       ? await nameReplay(store, stream, of, { isDryRun, signal })
       : await checkReplayName(store, options.name, of, signal)
-  return { ...name, ...of }
+  return { ...name, batches, outputs: of.outputs }
 }
 
 function hasRowsTwice({ outputs }: DriverJob, name: string): boolean {

@@ -43,14 +43,22 @@ function whyNot(
 }
 
 /** What a replay is of: batches, in order, and the outputs they go to. */
-export type ReplayOf = { readonly batches: readonly Batch[]; readonly outputs: readonly string[] }
+export type ReplayOf = {
+  readonly batches: readonly Batch[]
+  readonly outputs: readonly string[]
+  /** The job's output of dead letters, which comes beside whatever outputs a run has: it does not tell one replay from another. */
+  readonly letters?: string | undefined
+}
 
 /**
  * Which outputs a replay goes to where nobody says: those that its batches went to. Throws `JobError` where the job lacks one, and `ConfigError` where
  * the batches went to different ones.
  */
-export function outputsOfBatches(batches: readonly Batch[], has: (output: string) => boolean, stream: string): readonly string[] {
-  const [first, ...others] = batches.map(batch => readFacts(batch).outputs)
+export function outputsOfBatches(
+  batches: readonly Batch[],
+  { stream, has, letters }: { readonly stream: string; readonly has: (output: string) => boolean; readonly letters: string | undefined },
+): readonly string[] {
+  const [first, ...others] = batches.map(batch => outputsBut(letters, batch))
   const outputs = first ?? []
   if (others.some(names => !isSameSet(names, outputs))) {
     throw new ConfigError(
@@ -70,7 +78,7 @@ export function outputsOfBatches(batches: readonly Batch[], has: (output: string
 export async function progressOf(
   store: OffsetStore,
   name: string,
-  { batches, outputs }: ReplayOf,
+  { batches, outputs, letters }: ReplayOf,
   signal: AbortSignal,
 ): Promise<{ readonly done: number; readonly hasBegun: boolean } | undefined> {
   const { lastBatchId, pending, retired } = await store.read(name, { signal })
@@ -82,8 +90,12 @@ export async function progressOf(
     if (entry.kind === 'discard') return undefined
     if (entry.kind === 'batch') own.push(entry.batch)
   }
-  const isThis = own.every(batch => isSameWork(batch, batches[batch.id - 1]) && isSameSet(readFacts(batch).outputs, outputs))
+  const isThis = own.every(batch => isSameWork(batch, batches[batch.id - 1]) && isSameSet(outputsBut(letters, batch), outputs))
   return isThis ? { done: lastBatchId, hasBegun: begun > 0 } : undefined
+}
+
+function outputsBut(letters: string | undefined, batch: Batch): string[] {
+  return readFacts(batch).outputs.filter(output => output !== letters)
 }
 
 function isSameSet(a: readonly string[], b: readonly string[]): boolean {
