@@ -6,7 +6,7 @@ import type { ManifestState } from './manifest/read-manifest.ts'
 export function checkUnknownBatches(
   directory: string,
   unknown: readonly { readonly batchId: number; readonly path: string }[],
-  { stream, lastBegun }: FenceMark,
+  { stream, output, lastBegun }: FenceMark,
 ): void {
   const [first] = unknown
   if (first === undefined) return
@@ -14,7 +14,7 @@ export function checkUnknownBatches(
   throw new ConflictError(
     `${directory} has files of batches up to ${batchIds.at(-1)} of stream ${stream}, and its offset store knows batches up to ` +
       `${lastBegun}: the store was rolled back or replaced. Restore the store, use another directory, or, after having looked, move away the ` +
-      `files of batches ${batchIds[0]} to ${batchIds.at(-1)}, such as ${first.path}.`,
+      `files of batches ${batchIds[0]} to ${batchIds.at(-1)}, such as ${first.path}, and run with --adopt ${output}.`,
     { details: { directory, stream, lastBegun, batchIds: batchIds.slice(0, 1000) } },
   )
 }
@@ -29,8 +29,8 @@ export function checkManifest(directory: string, manifest: ManifestState | undef
   if (manifest.batchId > lastBegun) {
     throw new ConflictError(
       `The manifest of ${directory} counts batches up to ${manifest.batchId} of stream ${stream}, and its offset store knows batches up to ` +
-        `${lastBegun}: the store was rolled back or replaced. Restore the store, use another directory, or, after having looked, set the ` +
-        `offsets to where the files end and run with --adopt ${output}.`,
+        `${lastBegun}: the store was rolled back or replaced. Restore the store, use another directory, or, after having looked, run with ` +
+        `--adopt ${output}; where the files go beyond the store's offsets, first set those to where the files end.`,
       { details: { directory, stream, lastBegun, batchId: manifest.batchId } },
     )
   }

@@ -95,12 +95,13 @@ export class FilesSink implements Sink<unknown> {
     if (fence === this.#fence) return
     const directory = this.#directory
     await makeFolder(attemptsFolder(directory), directory, this.#durableFolders)
-    if (mark.adopt !== true) {
-      await this.#checkMarker(mark)
-      checkManifest(directory, await readManifest(directory), mark)
-    }
-    // Also where a person has looked: files of a batch whose id comes again would be taken for its own.
-    if (mark.adopt !== true || !this.#isOfParts) checkUnknownBatches(directory, await this.#layout.batchesAfter(mark.lastBegun), mark)
+    if (mark.adopt !== true) await this.#checkMarker(mark)
+    const checkUnknown = async () => checkUnknownBatches(directory, await this.#layout.batchesAfter(mark.lastBegun), mark)
+    // Also where a person has looked: files of a batch whose id comes again would be taken for its own. And before the manifest, which names a way out that
+    // these files would be in.
+    if (!this.#isOfParts) await checkUnknown()
+    if (mark.adopt !== true) checkManifest(directory, await readManifest(directory), mark)
+    if (mark.adopt !== true && this.#isOfParts) await checkUnknown()
     await writeMarker(directory, { v: 1, stream, streamId, output, epoch, owner }, systemRandom.id())
     await this.#removeAttemptsBefore(epoch)
     this.#driving = await this.#takeOver(mark)
