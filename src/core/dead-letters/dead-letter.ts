@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { errorMessage, isTidemarkError } from '../errors.ts'
 import { offsetOf, placeOf } from '../row-pipeline.ts'
 import type { RangeContext } from '../runnable-job.ts'
@@ -86,13 +87,22 @@ export function makeLetter(
   lost: { readonly error: unknown; readonly stage: string; readonly outputs: readonly string[] },
   { stream, batchId, batchTime }: Pick<RangeContext, 'stream' | 'batchId' | 'batchTime'>,
 ): DeadLetter {
-  const { topic = '', partition = 0, offset = 0, timestamp = -1, key, value, headers = [] } = record as Partial<LetterRecord>
+  const { topic = '', partition = 0, offset = 0, timestamp, key, value, headers } = record as Partial<LetterRecord>
   const about = {
-    ...{ stream, batch: batchId, batch_time: batchTime, topic, partition, record_offset: offset, record_time: timestamp },
-    ...{ stage: plainText(lost.stage), outputs: JSON.stringify(lost.outputs), ...describeError(lost.error) },
+    ...{ stream, batch: batchId, batch_time: batchTime, topic, partition, record_offset: offset },
+    ...{
+      record_time: typeof timestamp === 'number' ? timestamp : -1,
+      stage: plainText(lost.stage),
+      outputs: JSON.stringify(lost.outputs),
+      ...describeError(lost.error),
+    },
   }
   return brand(
-    completeLetter(about, { key: toBytes(key), value: toBytes(value), headers: headers.map(([name, bytes]) => [name, toBytes(bytes)]) }),
+    completeLetter(about, {
+      key: toBytes(key),
+      value: toBytes(value),
+      headers: pairsOf(headers).map(([name, bytes]) => [name, toBytes(bytes)]),
+    }),
   )
 }
 
@@ -160,7 +170,22 @@ function toText(bytes: Buffer | null): string | null {
 function toBytes(value: unknown): Buffer | null {
   if (value === null || value === undefined) return null
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-  return Buffer.from(typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value)))
+  return Buffer.from(typeof value === 'string' ? value : showValue(value))
+}
+
+/** Whatever it is: a letter that cannot be made would stop the stream that it was to keep going. */
+function showValue(value: unknown): string {
+  try {
+    return JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part)) ?? String(value)
+  } catch {
+    return inspect(value)
+  }
+}
+
+/** Headers as Kafka has them; a source of one's own may have them as an object. */
+function pairsOf(headers: unknown): (readonly [string, unknown])[] {
+  if (typeof headers !== 'object' || headers === null) return []
+  return Array.isArray(headers) ? headers : Object.entries(headers)
 }
 
 function fromBase64(text: string | null): Buffer | null {
