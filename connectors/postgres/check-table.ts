@@ -36,6 +36,16 @@ export function checkTable(table: Table | undefined, mode: TableMode, isOfDeadLe
   checkRights(table, mode)
 }
 
+/** Checks what of the options goes only with `key`. */
+export function checkNeedsKey(
+  { key, version, deleteWhen }: Omit<TableMode, 'table'>,
+  details: Readonly<Record<string, unknown>> = {},
+): void {
+  const option = version !== undefined ? 'version' : deleteWhen !== undefined ? 'deleteWhen' : undefined
+  if (key !== undefined || option === undefined) return
+  throw new ConfigError(`postgresSink: ${option} needs key, which says which row it is about.`, { details })
+}
+
 function checkColumns(table: Table, mode: TableMode): void {
   const details = { table: mode.table }
   for (const name of mode.columns ?? []) {
@@ -63,12 +73,10 @@ function checkColumns(table: Table, mode: TableMode): void {
   }
 }
 
-function checkKey(table: Table, { table: name, key, version, deleteWhen }: TableMode): void {
-  if (key === undefined) {
-    const option = version !== undefined ? 'version' : deleteWhen !== undefined ? 'deleteWhen' : undefined
-    if (option === undefined) return
-    throw new ConfigError(`postgresSink: ${option} needs key, which says which row it is about.`, { details: { table: name } })
-  }
+function checkKey(table: Table, mode: TableMode): void {
+  const { table: name, key } = mode
+  checkNeedsKey(mode, { table: name })
+  if (key === undefined) return
   // A view passes the conflict on to its table, whose indexes are not its own; the server checks at the first merge.
   if (table.kind === 'v') return
   const wanted = [...key].sort().join()

@@ -53,15 +53,14 @@ export async function applyEmpty(client: PostgresClient, ledger: Ledger, tasks: 
 
 /**
  * What became of a task whose transaction failed: resolves where another attempt has it in, or throws what is to be told. Rolls back.
- * `count` is how many rows were sent, of this task alone.
+ * `explain` makes an error about rows into one that names the row, inside the failed transaction.
  */
 export async function explainFailure(
   client: PostgresClient,
   ledger: Ledger,
   task: Task,
   error: unknown,
-  target: Target | undefined,
-  count: number,
+  explain: () => Promise<unknown>,
 ): Promise<void> {
   if (sqlState(error) === undefined || isConnectionLost(error)) {
     if (!isConnectionLost(error)) await runScript(client, 'rollback')
@@ -80,14 +79,21 @@ export async function explainFailure(
     await runScript(client, 'rollback')
     throw error
   }
-  const failure = await explainRow(client, task, error, target, count)
+  const failure = await explain()
   await runScript(client, 'rollback')
   // Its twin has committed, and these rows run into the unique keys of the twin's.
   if ((await ledger.judge(client, task)) === 'applied') return
   throw failure
 }
 
-async function explainRow(client: PostgresClient, task: Task, error: unknown, target: Target | undefined, count: number): Promise<unknown> {
+/** Names the row that the server refused. `count` is how many rows were sent, of this task alone. */
+export async function explainRow(
+  client: PostgresClient,
+  task: Task,
+  error: unknown,
+  target: Target | undefined,
+  count: number,
+): Promise<unknown> {
   const copied = placeInCopy(error)
   if (target === undefined) return refusedByServer(error, task, undefined, undefined)
   if (copied !== undefined) {

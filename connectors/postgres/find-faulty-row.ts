@@ -1,7 +1,7 @@
 import { sqlState } from '../../src/util/postgres-error.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
 import { runScript } from './connection.ts'
-import { isTextColumn, mergeSql, type Places, readColumnSql, SAVEPOINT } from './merge-sql.ts'
+import { isTextColumn, mergeRowsSql, mergeSql, type Places, readColumnSql, SAVEPOINT } from './merge-sql.ts'
 import { blamedColumn, isAboutRows } from './row-error.ts'
 import type { Target } from './target.ts'
 
@@ -15,18 +15,51 @@ export type FaultyRow = { readonly error: unknown; readonly row: number; readonl
  * Undefined where the fault does not show again.
  */
 export async function findFaultyRow(client: PostgresClient, target: Target, count: number): Promise<FaultyRow | undefined> {
+  if (!(await returnToStaging(client))) return undefined
+  return searchRows(client, target, count, places => tryMerge(client, target, places))
+}
+
+/**
+ * The same where a task's rows went to several tables, merged in this order. Those before the one at fault stay merged: its rows may refer to them.
+ * Undefined also where a constraint is at fault that is deferred to the end of all of them.
+ */
+export async function findFaultyRowAmong(
+  client: PostgresClient,
+  targets: readonly Target[],
+  count: number,
+): Promise<(FaultyRow & { readonly target: Target }) | undefined> {
+  if (!(await returnToStaging(client))) return undefined
+  for (const target of targets) {
+    const tryRows = (places?: Places) => attempt(client, mergeRowsSql(target, places))
+    if ((await tryRows()) === undefined) continue
+    const found = await searchRows(client, target, count, tryRows)
+    return found && { ...found, target }
+  }
+  return undefined
+}
+
+/** False where the commit itself has failed, and with it the transaction has ended. */
+async function returnToStaging(client: PostgresClient): Promise<boolean> {
   try {
     await runScript(client, `rollback to savepoint ${SAVEPOINT}`)
+    return true
   } catch (error) {
-    // The commit itself failed, and with it the transaction has ended.
-    if (NO_TRANSACTION.has(sqlState(error) ?? '')) return undefined
+    if (NO_TRANSACTION.has(sqlState(error) ?? '')) return false
     throw error
   }
+}
+
+async function searchRows(
+  client: PostgresClient,
+  target: Target,
+  count: number,
+  tryRows: (places: Places) => Promise<unknown>,
+): Promise<FaultyRow | undefined> {
   let from = 0
   let until = count
   for (;;) {
     const middle = until - from > 1 ? from + Math.floor((until - from) / 2) : until
-    const error = await tryMerge(client, target, { from, until: middle })
+    const error = await tryRows({ from, until: middle })
     if (error === undefined) {
       if (middle === until) return undefined
       from = middle

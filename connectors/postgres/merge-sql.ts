@@ -3,6 +3,8 @@ import type { Target } from './target.ts'
 
 /** Before the merge, so that a merge that failed can be looked into. */
 export const SAVEPOINT = 'tidemark_rows'
+/** Deferred constraints are checked now, while what fails can be looked into. */
+export const CHECK_CONSTRAINTS = 'set constraints all immediate'
 const PLACE = 'tidemark_place'
 const IS_DELETED = 'tidemark_deleted'
 
@@ -14,11 +16,14 @@ export function copyIntoTable({ table, columns }: Target): string {
   return `copy ${table.quoted} (${columns.map(({ name }) => quoteName(name)).join(', ')}) from stdin (format binary)`
 }
 
-/** The statements that make the staging table of this connection, where it has none yet, and copy into it. It is empty after every transaction. */
-export function copyIntoStaging(target: Target): string {
+/**
+ * The statements that make the staging table of this connection, where it has none yet, and copy into it. It is empty after every transaction, or gone:
+ * a connection would otherwise come to have one for each table that rows were ever routed to, and the server empties all of them at every commit.
+ */
+export function copyIntoStaging(target: Target, after: 'delete rows' | 'drop' = 'delete rows'): string {
   const columns = target.columns.map(({ typeName }, at) => `c${at} ${target.isText[at] ? 'text' : typeName}`)
   return `set local client_min_messages = warning;
-create temporary table if not exists ${stagingTable(target)} (${[...columns, `${PLACE} bigint`, `${IS_DELETED} boolean`].join(', ')}) on commit delete rows;
+create temporary table if not exists ${stagingTable(target)} (${[...columns, `${PLACE} bigint`, `${IS_DELETED} boolean`].join(', ')}) on commit ${after};
 copy ${stagingTable(target)} from stdin (format binary)`
 }
 
@@ -36,6 +41,11 @@ export function columnOfStaging({ columns }: Target, name: string): string | und
  * the highest, which is what row after row would leave. Keys are taken in their order, so that two merges cannot wait for each other.
  */
 export function mergeSql(target: Target, places?: Places): string {
+  return `${mergeRowsSql(target, places)};\n${CHECK_CONSTRAINTS}`
+}
+
+/** The same, leaving constraints that are deferred to the end, since the rows of another table may be what they wait for. */
+export function mergeRowsSql(target: Target, places?: Places): string {
   const { mode } = target
   const statements =
     mode.key === undefined
@@ -44,7 +54,7 @@ export function mergeSql(target: Target, places?: Places): string {
           ...(mode.deleteWhen === undefined ? [] : [lockSql(target, mode.key), deleteSql(target, mode.key, places)]),
           upsertSql(target, mode.key, places),
         ]
-  return [...statements, 'set constraints all immediate'].join(';\n')
+  return statements.join(';\n')
 }
 
 /** Reads one column of one row as the merge does, to find out whether that is what fails. */

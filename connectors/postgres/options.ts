@@ -11,11 +11,13 @@ type LedgerOptions = {
   readonly schema?: string
 }
 
-/** Rows into a table. */
+/** Rows into a table, or each into the table that a function of it names. */
 export type PostgresTableOptions<Row> = PostgresConnectionOptions &
   LedgerOptions & {
-    /** An existing table: `orders`, `sales.orders`, or `"odd.name"`. */
-    readonly table: string
+    /** An existing table: `orders`, `sales.orders`, or `"odd.name"`; or a function that names one a row. Deterministic, as everything that a replay runs again. */
+    readonly table: string | ((row: Row) => string)
+    /** Where `table` is a function: the most tables that the rows of one task go to. @default 100 */
+    readonly maxTables?: number
     /** What is written; a row without one of them gives NULL. @default the columns of the table that rows have, of those with a default only what a task's first row has */
     readonly columns?: readonly ColumnOf<Row>[]
     /** What tells rows apart: a row replaces the one with the same values here. The table needs a unique index on just these. @default rows are appended */
@@ -39,6 +41,7 @@ export type PostgresWriteOptions<Row> = PostgresConnectionOptions &
     /** What messages and the ledger call the output, behind `postgres:`. @default the name of the function `write` */
     readonly name?: string
     readonly table?: undefined
+    readonly maxTables?: undefined
     readonly columns?: undefined
     readonly key?: undefined
     readonly version?: undefined
@@ -60,7 +63,12 @@ const onlyWithTable = (option: string) =>
 
 /** The options of a table. */
 export const tableOptions = withPostgresConnection({
-  table: z.string().min(1).describe("the name of a table, such as 'orders' or 'sales.orders'"),
+  table: z
+    .union([z.string().min(1), func<(row: never) => unknown>('of a row')], {
+      error: "the name of a table, such as 'orders' or 'sales.orders', or a function of the row that gives one",
+    })
+    .describe("the name of a table, such as 'orders' or 'sales.orders', or a function of the row that gives one"),
+  maxTables: z.int().min(1).max(10_000).optional().describe('how many tables a task may write to, from 1 to 10000'),
   columns: columnList.optional().describe("the names of columns, such as ['id', 'total']"),
   key: z
     .union([name.transform(one => [one]), columnList])
@@ -81,6 +89,7 @@ export const writeOptions = withPostgresConnection({
   name: name.optional(),
   schema,
   table: z.undefined({ error: 'expected either table or write, not both' }).optional(),
+  maxTables: onlyWithTable('maxTables'),
   columns: onlyWithTable('columns'),
   key: onlyWithTable('key'),
   version: onlyWithTable('version'),

@@ -24,7 +24,7 @@ export function blamedColumn(error: unknown): string | undefined {
 }
 
 /** A row that cannot be encoded for its column, told with all that is known. */
-export function refusedRow({ row, column, value, message }: RowRefused, task: Task): RecordError {
+export function refusedRow({ row, column, value, message }: RowRefused, task: Task, table?: string): RecordError {
   const shown = showValue(value, { secret: isSecretName(column ?? '') })
   return rowError(
     task,
@@ -32,21 +32,35 @@ export function refusedRow({ row, column, value, message }: RowRefused, task: Ta
     column,
     `it is ${shown}, and Postgres needs another: ${message}`.replace('needs another: expected', 'needs'),
     undefined,
+    table,
   )
 }
 
-/** A row that the server refused. Without `row`, all that is known is its task. */
-export function refusedByServer(error: unknown, task: Task, row: number | undefined, column: string | undefined): RecordError {
+/** A row that the server refused. Without `row`, all that is known is its task. `table` is told where an output has several. */
+export function refusedByServer(
+  error: unknown,
+  task: Task,
+  row: number | undefined,
+  column: string | undefined,
+  table?: string,
+): RecordError {
   const detail = fieldOf(error, 'detail')
   const reason = `Postgres says: ${errorMessage(error)}${detail === undefined ? '' : `. ${detail}`}`.replace(/\.$/, '')
-  return rowError(task, row, column ?? blamedColumn(error), reason, error)
+  return rowError(task, row, column ?? blamedColumn(error), reason, error, table)
 }
 
-function rowError(task: Task, row: number | undefined, column: string | undefined, reason: string, cause: unknown): RecordError {
+function rowError(
+  task: Task,
+  row: number | undefined,
+  column: string | undefined,
+  reason: string,
+  cause: unknown,
+  table: string | undefined,
+): RecordError {
   const { stream, batchId, output, range } = task
   const { topic, partition, fromOffset, untilOffset } = range
   const which = row === undefined ? 'A row' : `Row ${row + 1}`
-  const at = column === undefined ? '' : `, column ${column}`
+  const at = `${table === undefined ? '' : `, table ${table}`}${column === undefined ? '' : `, column ${column}`}`
   return new RecordError(
     `${which} of ${showRange(range)} (batch ${batchId}, output ${output})${at}, cannot be written: ${reason}. ` +
       'Mend it in a map() before this output, or leave it out with a filter().',
@@ -55,6 +69,7 @@ function rowError(task: Task, row: number | undefined, column: string | undefine
         ...{ stream, batchId, output, topic, partition, fromOffset, untilOffset },
         ...(row !== undefined && { row: row + 1 }),
         ...(column !== undefined && { column }),
+        ...(table !== undefined && { table }),
       },
       cause,
     },

@@ -3,7 +3,7 @@ import { showRange, type Task } from '../../src/core/values.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
 import { checkTable } from './check-table.ts'
 import type { Connection } from './connection.ts'
-import { applyEmpty, copyTasks, explainFailure } from './copy-attempt.ts'
+import { applyEmpty, copyTasks, explainFailure, explainRow } from './copy-attempt.ts'
 import { EncodedRows, type SmallTask } from './encoded-rows.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Ledger } from './ledger.ts'
@@ -11,7 +11,7 @@ import { parseTableName } from './names.ts'
 import { type LedgerPlace, OutputLedgers } from './output-ledgers.ts'
 import { readRows } from './read-rows.ts'
 import { loadTable, type Table } from './table.ts'
-import type { TableMode } from './target.ts'
+import { rewrittenBy, type TableMode } from './target.ts'
 
 type Context = Parameters<Sink<unknown>['write']>[2]
 
@@ -33,13 +33,7 @@ export class TableSink implements Sink<unknown> {
   constructor(mode: TableMode, connection: Connection, { schema, target }: LedgerPlace) {
     this.name = `postgres:${mode.table}`
     this.ordering = mode.key === undefined ? 'none' : 'partition'
-    this.rewritten =
-      mode.key === undefined
-        ? { addsRows: true, sentence: 'appended a second time' }
-        : {
-            addsRows: false,
-            sentence: `written over the rows of the same ${mode.key.join(', ')}${mode.version === undefined ? ', also over newer ones' : ''}`,
-          }
+    this.rewritten = rewrittenBy(mode)
     if (target !== undefined) this.target = target
     this.#mode = mode
     this.#connection = connection
@@ -99,7 +93,7 @@ export class TableSink implements Sink<unknown> {
       try {
         await copyTasks(client, ledger, [task], target, encoded.messages())
       } catch (error) {
-        await explainFailure(client, ledger, task, error, target, encoded.count)
+        await explainFailure(client, ledger, task, error, () => explainRow(client, task, error, target, encoded.count))
       }
     }
     await this.#connection.useForRows(task, copy, signal)
@@ -123,7 +117,8 @@ export class TableSink implements Sink<unknown> {
         if (first.target === undefined) await applyEmpty(client, ledger, tasks)
         else await copyTasks(client, ledger, tasks, first.target, messagesOf(group))
       } catch (error) {
-        if (group.length === 1) return explainFailure(client, ledger, first.task, error, first.target, first.count)
+        const { task, target, count } = first
+        if (group.length === 1) return explainFailure(client, ledger, task, error, () => explainRow(client, task, error, target, count))
         await client.query({ text: 'rollback' })
         throw error
       }

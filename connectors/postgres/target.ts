@@ -1,4 +1,5 @@
 import { ConfigError } from '../../src/core/errors.ts'
+import type { Rewritten } from '../../src/core/sink.ts'
 import { closestName } from '../../src/util/closest-name.ts'
 import { encodeLiteral } from './copy/encode-text.ts'
 import { encoderOf } from './copy/encoders.ts'
@@ -13,6 +14,13 @@ export type TableMode = {
   readonly key: readonly string[] | undefined
   readonly version: string | undefined
   readonly deleteWhen: ((row: never) => unknown) | undefined
+}
+
+/** What becomes of rows that come a second time, behind the ledger's back. */
+export function rewrittenBy({ key, version }: Pick<TableMode, 'key' | 'version'>): Rewritten {
+  if (key === undefined) return { addsRows: true, sentence: 'appended a second time' }
+  const newer = version === undefined ? ', also over newer ones' : ''
+  return { addsRows: false, sentence: `written over the rows of the same ${key.join(', ')}${newer}` }
 }
 
 /** The columns of a table as one task writes them, and how. */

@@ -82,7 +82,7 @@ export async function makePlace(connectionString = inject('services').postgres):
     connectionString,
     query: async (text, values) => (await client.query(text, values as unknown[])).rows,
     sink: async <Row>(options: Partial<PostgresSinkOptions<Row>>) => {
-      const table = options.table === undefined ? {} : { table: `${schema}.${options.table}` }
+      const table = typeof options.table !== 'string' ? {} : { table: `${schema}.${options.table}` }
       const sink = postgresSink<Row>({ connectionString, schema, ...options, ...table } as PostgresSinkOptions<Row>)
       sinks.push(sink as Sink<never>)
       return sink

@@ -5,11 +5,30 @@ export type StoppedAttempt = {
   readonly schema: string
   readonly table: string
   readonly output: string
-  readonly at: 'inside COPY' | 'before the ledger row' | 'after it'
+  readonly at: 'inside COPY' | 'inside the second COPY' | 'before the ledger row' | 'after it'
   /** Whether rows are upserted by `id`. */
   readonly key?: boolean
   /** Whether the SQL is the job's own. */
   readonly write?: boolean
+  /** Whether rows are routed to two tables, `<table>_0` and `<table>_1`. */
+  readonly routed?: boolean
+}
+
+/** A row that is routed: so wide that each table's rows are more than go out at once. */
+export type RoutedRow = { readonly id: number; readonly pad: string }
+
+/** A row by its id. */
+export function routedRow(id: number): RoutedRow {
+  return { id, pad: 'x'.repeat(120) }
+}
+
+/** The options by which {@link RoutedRow}s go to two tables. */
+export function routedOptions(schema: string, table: string, key: boolean | undefined) {
+  return {
+    table: ({ id }: RoutedRow) => `${schema}.${table}_${id % 2}`,
+    columns: ['id', 'pad'] as const,
+    ...(key === true && { key: 'id' as const }),
+  }
 }
 
 /** How many rows the attempt has: more than a small task. */

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Sink } from '../../../src/core/sink.ts'
 import { waitUntil } from '../../support/services/wait-until.ts'
 import { attemptsLike, makePlace, manyRows, mark, type Place, readySink, running, task } from './postgres-task.ts'
-import { ROWS, type StoppedAttempt } from './stopped-attempt-parts.ts'
+import { ROWS, type RoutedRow, routedOptions, routedRow, type StoppedAttempt } from './stopped-attempt-parts.ts'
 
 type Order = { id: number }
 
@@ -21,7 +21,7 @@ afterAll(() => {
 })
 
 /** Starts an attempt in a process of its own and waits until it has stopped itself. */
-async function stopAttempt(parts: Pick<StoppedAttempt, 'table' | 'output' | 'at' | 'key' | 'write'>) {
+async function stopAttempt(parts: Pick<StoppedAttempt, 'table' | 'output' | 'at' | 'key' | 'write' | 'routed'>) {
   const argument: StoppedAttempt = { connectionString: place.connectionString, schema: place.schema, ...parts }
   const child = spawn(process.execPath, [fileURLToPath(new URL('./stopped-attempt.ts', import.meta.url)), JSON.stringify(argument)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -34,6 +34,11 @@ async function stopAttempt(parts: Pick<StoppedAttempt, 'table' | 'output' | 'at'
     return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T')
   })
   return {
+    /** Ends it where it stands. */
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
     /** Wakes it and gives what it says at its end. */
     wake: async () => {
       child.kill('SIGCONT')
@@ -49,7 +54,9 @@ async function sinkOf(table: string, options: { key?: 'id' } = {}): Promise<Sink
 }
 
 function attempts(output: string): Promise<object[]> {
-  return place.query("select pid from pg_stat_activity where application_name like $1 and state <> 'idle'", [attemptsLike(place, output)])
+  return place.query("select pid, state from pg_stat_activity where application_name like $1 and state <> 'idle'", [
+    attemptsLike(place, output),
+  ])
 }
 
 async function writeAll(sink: Sink<Order>, output: string, epoch = 2): Promise<void> {
@@ -115,6 +122,55 @@ describe.each<[string, { key?: 'id' }]>([
     await sink.fence?.(mark({ output: table, lastBegun: 8, lastComplete: 7 }))
     expect(await zombie.wake()).toBe('CONNECTION')
     expect(await countRows(table)).toBe(ROWS)
+  })
+})
+
+describe.each<[string, boolean]>([
+  ['appended, to a table with a primary key and one without', false],
+  ['upserted', true],
+])('a zombie whose rows are routed to two tables, %s,', (_, isUpsert) => {
+  const points = ['inside COPY', 'inside the second COPY', 'before the ledger row'] as const
+
+  async function start(at: StoppedAttempt['at'], what: string) {
+    const table = `routed_${isUpsert ? 'upsert' : 'append'}_${what}_${at.toLowerCase().replaceAll(' ', '_')}`.slice(0, 60)
+    await place.query(
+      `create table ${table}_0 (id int8 primary key, pad text); create table ${table}_1 (id int8 ${isUpsert ? 'primary key' : ''}, pad text)`,
+    )
+    const sink = await readySink<RoutedRow>(place, routedOptions(place.schema, table, isUpsert), table)
+    const zombie = await stopAttempt({ table, output: table, at, key: isUpsert, routed: true })
+    const writeRows = (epoch: number) => sink.write(task({ output: table, epoch }), manyRows(ROWS, routedRow), running)
+    const counts = async () => [await countRows(`${table}_0`), await countRows(`${table}_1`)]
+    return { table, sink, zombie, writeRows, counts }
+  }
+  const once = [ROWS / 2, ROWS / 2]
+
+  test.each(points)('stopped %s is ended by the next epoch, and writes nothing when it wakes', async at => {
+    const { table, sink, zombie, writeRows, counts } = await start(at, 'epoch')
+    expect(await attempts(table)).toMatchObject([{ state: at === 'inside the second COPY' ? 'active' : 'idle in transaction' }])
+    await sink.fence?.(mark({ output: table, epoch: 2, owner: 'host:2:b' }))
+    expect(await attempts(table)).toHaveLength(0)
+    expect(await counts()).toEqual([0, 0])
+    await writeRows(2)
+    expect(await zombie.wake()).toBe('CONNECTION')
+    expect(await counts()).toEqual(once)
+  })
+
+  test.each(points)('stopped %s is in nobody’s way: its twin of the same epoch and batch finishes', async at => {
+    const { zombie, writeRows, counts } = await start(at, 'twin')
+    await writeRows(1)
+    expect(await counts()).toEqual(once)
+    expect(await zombie.wake()).toBe('applied')
+    expect(await counts()).toEqual(once)
+  })
+
+  test.each(points)('killed %s has left nothing, and the next attempt writes each row once', async at => {
+    const { table, sink, zombie, writeRows, counts } = await start(at, 'killed')
+    await zombie.kill()
+    await sink.fence?.(mark({ output: table, epoch: 2, owner: 'host:2:b' }))
+    expect(await counts()).toEqual([0, 0])
+    expect(await sink.applied?.(task({ output: table, epoch: 2 }))).toBe(false)
+    await writeRows(2)
+    expect(await counts()).toEqual(once)
   })
 })
 
