@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { zstdFrames } from './formats/zstd-frames.ts'
 import { listFiles } from './list-files.ts'
 
 const ROWS_AT_A_TIME = 1_000
@@ -11,7 +11,7 @@ export async function* readJsonlRows(directory: string, signal: AbortSignal): As
   for (const { path, format } of await listFiles(directory)) {
     if (format !== 'jsonl') continue
     let rows: unknown[] = []
-    for await (const line of createInterface({ input: opened(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+    for await (const line of linesOf(opened(path))) {
       signal.throwIfAborted()
       if (line !== '') rows.push(JSON.parse(line))
       if (rows.length < ROWS_AT_A_TIME) continue
@@ -22,11 +22,22 @@ export async function* readJsonlRows(directory: string, signal: AbortSignal): As
   }
 }
 
-function opened(path: string): Readable {
-  const bytes = createReadStream(path)
+/** By line feeds alone: readline also ends a line at U+2028 and U+2029, which JSON leaves in a text as they are. */
+async function* linesOf(content: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let begun = ''
+  for await (const bytes of content) {
+    const lines = (begun + decoder.decode(bytes, { stream: true })).split('\n')
+    begun = lines.pop() ?? ''
+    yield* lines
+  }
+  yield begun + decoder.decode()
+}
+
+function opened(path: string): AsyncIterable<Buffer> {
   const name = path.replace(/\.part$/, '')
-  const unpack = name.endsWith('.gz') ? createGunzip() : name.endsWith('.zst') ? createZstdDecompress() : undefined
-  if (unpack === undefined) return bytes
-  bytes.on('error', error => unpack.destroy(error))
-  return bytes.pipe(unpack)
+  if (name.endsWith('.zst')) return zstdFrames(path)
+  const bytes = createReadStream(path)
+  // What fails on the way destroys both, with its error.
+  return name.endsWith('.gz') ? pipeline(bytes, createGunzip(), () => {}) : bytes
 }

@@ -206,7 +206,8 @@ export class FilesSink implements Sink<unknown> {
   }
 }
 
-const IN_REPLAY = "put into a directory beside the job's own, with the replay's name behind a ~"
+/** Of a replay and of a backfill: both run as `<stream>~<name>`. */
+const IN_REPLAY = "put into a directory beside the job's own, with the name of the replay or backfill behind a ~"
 
 const WRITTEN_BESIDE: Rewritten = {
   addsRows: false,
