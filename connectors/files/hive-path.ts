@@ -1,3 +1,5 @@
+import { WrongValue } from './row-refused.ts'
+
 /** What stands for a missing value in the name of a folder, as in Hive and Spark. */
 const NULL_PARTITION = '__HIVE_DEFAULT_PARTITION__'
 
@@ -8,11 +10,25 @@ export type HiveLevel = { readonly key: string; readonly value: string | null }
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
 const UNSAFE = /[\u0000-\u001f\u007f"#%'*/:=?\\{}[\]^<>|]| $|\.$/g
 
+/** The longest name of a folder that the usual file systems take. */
+const LONGEST_NAME = 255
+
 /** `dt=2026-11-20/country=DE`, below an output's directory. Unsafe characters become `%XX`, which DuckDB, Spark and pyarrow read back. */
 export function hivePath(levels: readonly HiveLevel[]): string {
-  return levels
-    .map(({ key, value }) => `${escapeText(key)}=${value === null || value === '' ? NULL_PARTITION : escapeText(value)}`)
-    .join('/')
+  return levels.map(folderName).join('/')
+}
+
+/**
+ * Too long a name is refused here, where the row is known and a job can be mended. The folder is made only when parts are put together, and by then the
+ * row is in: the batch could never be committed, whatever one does to the job.
+ */
+function folderName({ key, value }: HiveLevel): string {
+  const name = `${escapeText(key)}=${value === null || value === '' ? NULL_PARTITION : escapeText(value)}`
+  // No character takes more than three bytes, and few names are that long.
+  if (3 * name.length > LONGEST_NAME && Buffer.byteLength(name) > LONGEST_NAME) {
+    throw new WrongValue(`a value for ${key} that makes the name of a folder, with ${key}= and escapes at most ${LONGEST_NAME} bytes`)
+  }
+  return name
 }
 
 function escapeText(text: string): string {

@@ -57,7 +57,8 @@ function toText(value: unknown): string | null {
     case 'undefined':
       return null
     case 'string':
-      return value
+      // Half a surrogate pair is nothing that a file system, or the manifest's JSON, gives back as it was.
+      return value.toWellFormed()
     case 'number':
     case 'bigint':
     case 'boolean':

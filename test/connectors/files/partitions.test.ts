@@ -176,3 +176,36 @@ test.each([
 ])('options that make no folders are refused: %j', (options, message) => {
   expect(() => jsonlSink({ directory: 'out', ...(options as object) })).toThrow(message)
 })
+
+describe('a name of a folder', () => {
+  const open = (directory: string) => () => jsonlSink<{ country: string }>({ directory, partitionBy: { country: 'country' }, rollBytes: 1 })
+
+  test('is as long as file systems take, in bytes and with its escapes', async () => {
+    const directory = temporaryFolder()
+    const sink = await drive(open(directory), 1, 0)
+    const rows = ['x'.repeat(247), 'é'.repeat(123), '/'.repeat(82)].map(country => ({ country }))
+    await runBatch(sink, 1, [rows])
+    expect((await listFiles(directory)).map(({ partition }) => partition)).toEqual(rows)
+  })
+
+  test.each(['x'.repeat(248), 'é'.repeat(124), '/'.repeat(83)])(
+    'that would be longer is refused with its row, before the row is in a part that can be put nowhere: %#',
+    async country => {
+      const directory = temporaryFolder()
+      const sink = await drive(open(directory), 1, 0)
+      await expect(runBatch(sink, 1, [[{ country: 'DE' }, { country }]])).rejects.toMatchObject({
+        name: 'RecordError',
+        message: expect.stringMatching(/^Row 2 of orders\/0 .* a value for country that makes the name of a folder/),
+      })
+      await runBatch(sink, 1, [[{ country: 'DE' }]])
+      expect(await listFiles(directory)).toHaveLength(1)
+    },
+  )
+
+  test('is one that the file system and the manifest agree on, also of text that is not well formed', async () => {
+    const directory = temporaryFolder()
+    const sink = await drive(open(directory), 1, 0)
+    await runBatch(sink, 1, [[{ country: 'a\ud800' }, { country: 'a\ufffd' }]])
+    expect(await listFiles(directory)).toMatchObject([{ rows: 2, partition: { country: 'a\ufffd' } }])
+  })
+})
