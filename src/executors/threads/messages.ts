@@ -58,6 +58,9 @@ export type FromWorker = {
   readonly failed?: WireError
   readonly lastWords?: LastWords
   readonly logs?: readonly LogCall[]
+  /** See {@link PlainResults}. */
+  readonly plain?: Float64Array
+  /** Results that have more than numbers. */
   readonly results?: readonly (readonly [id: number, results: readonly WireResult[]])[]
   readonly errors?: readonly (readonly [id: number, error: WireError])[]
 }

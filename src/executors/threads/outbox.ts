@@ -2,10 +2,12 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WireError } from '../../core/error-wire.ts'
 import type { WireResult } from '../../core/task-wire.ts'
 import type { FromWorker, LogCall } from './messages.ts'
+import { PlainResults } from './plain-results.ts'
 
 /** What a worker has to say, sent once a turn of its event loop: a message a task costs more than a small task. */
 export class Outbox {
   readonly #port: MessagePort
+  readonly #plain = new PlainResults()
   #results: [number, readonly WireResult[]][] = []
   #errors: [number, WireError][] = []
   #logs: LogCall[] = []
@@ -16,7 +18,7 @@ export class Outbox {
   }
 
   addResults(id: number, results: readonly WireResult[]): void {
-    this.#results.push([id, results])
+    if (!this.#plain.add(id, results)) this.#results.push([id, results])
     this.#sendSoon()
   }
 
@@ -32,6 +34,7 @@ export class Outbox {
 
   /** Sends what is there, and `more`, at once. */
   send(more: FromWorker = {}): void {
+    const plain = this.#plain.take()
     const results = this.#results
     const errors = this.#errors
     const logs = this.#logs
@@ -42,6 +45,7 @@ export class Outbox {
     const message: FromWorker = {
       ...more,
       ...(logs.length > 0 && { logs }),
+      ...(plain !== undefined && { plain }),
       ...(results.length > 0 && { results }),
       ...(errors.length > 0 && { errors }),
     }

@@ -1,11 +1,12 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import type { Piscina } from 'piscina'
 import { errorFromWire, errorToWire } from '../../core/error-wire.ts'
-import { groupsToWire, resultsFromWire } from '../../core/task-wire.ts'
+import { groupsToWire, resultsFromWire, type WireResult } from '../../core/task-wire.ts'
 import { cellAt, makeBoard } from './board.ts'
 import { type Ending, endingOf, openingFailed } from './ending.ts'
 import type { Entry, EntryPack, Scope } from './entry.ts'
 import type { FromWorker, LastWords, LogCall, RunDescriptor, SessionTask, ToWorker } from './messages.ts'
+import { readPlain } from './plain-results.ts'
 
 /** A group in its thread. */
 export type Held = {
@@ -133,7 +134,7 @@ export class Thread {
     this.#port.postMessage(message)
   }
 
-  #receive({ opened, failed, lastWords, logs = [], results = [], errors = [] }: FromWorker): void {
+  #receive({ opened, failed, lastWords, logs = [], plain, results = [], errors = [] }: FromWorker): void {
     for (const call of logs) this.#events.onLog(call, this)
     if (lastWords !== undefined) this.#lastWords ??= lastWords
     if (failed !== undefined) {
@@ -146,7 +147,10 @@ export class Thread {
       this.#opening.resolve()
     }
     const answered: Entry[] = []
-    for (const [id, wire] of results) this.#answer(id, answered, ({ group, resolve }) => resolve(resultsFromWire(group, wire)))
+    const onResults = (id: number, wire: readonly WireResult[]) =>
+      this.#answer(id, answered, ({ group, resolve }) => resolve(resultsFromWire(group, wire)))
+    if (plain !== undefined) readPlain(plain, onResults)
+    for (const [id, wire] of results) onResults(id, wire)
     for (const [id, wire] of errors) {
       // Why it was cancelled is the caller's own error, and stays it.
       this.#answer(id, answered, ({ scope, reject }) => reject(scope.signal.aborted ? scope.signal.reason : errorFromWire(wire)))
