@@ -10,17 +10,17 @@ export interface Random {
 
 /** Drawn in one go for many: a batch of ten thousand tasks names as many attempts, and each draw is a call into the system. */
 const pool = Buffer.allocUnsafe(4_096)
-let drawn = pool.length
+let digitsLeft = ''
+let drawn = 0
 
 export const systemRandom: Random = {
   id(digits = 16) {
-    const count = Math.ceil(digits / 2)
-    if (drawn + count > pool.length) {
-      randomFillSync(pool)
+    if (drawn + digits > digitsLeft.length) {
+      digitsLeft = randomFillSync(pool).toString('hex')
       drawn = 0
     }
-    drawn += count
-    return pool.toString('hex', drawn - count, drawn).slice(0, digits)
+    drawn += digits
+    return digitsLeft.slice(drawn - digits, drawn)
   },
   number: () => Math.random(),
 }

@@ -381,8 +381,8 @@ function groupByStage(branches: readonly Branch[], depth: number): Branch[][] {
   return [...forks.values()]
 }
 
-function rangeContext({ output: _output, attempt: _attempt, ...range }: Task): RangeContext {
-  return range
+function rangeContext({ stream, batchId, epoch, index, range, batchTime }: Task): RangeContext {
+  return { stream, batchId, epoch, index, range, batchTime }
 }
 
 /** What a batch with more rows than its output gathers ends with. */

@@ -55,10 +55,14 @@ export type WireResult<Gathered = Uint8Array> = readonly [
 export function groupsToWire(groups: readonly TaskGroup[]): WireGroups {
   const [first] = groups[0]?.tasks ?? []
   if (first === undefined) throw new TaskFailedError('A message without tasks was to be sent to an executor.')
-  const kinds = new Places<WireKind>(isSameKind)
-  const topics = new Places<readonly [string, string | null]>(([topic, id], [last, lastId]) => topic === last && id === lastId)
+  const kinds = new Places<WireKind>()
+  const topics = new Places<readonly [string, string | null]>()
   const { stream, batchId, epoch, batchTime } = first
-  const packed = groups.map(({ range, tasks, estimatedBytes: _, ...kind }): WireGroup => {
+  let last: TaskGroup | undefined
+  let kindAt = 0
+  let topicAt = 0
+  const packed = groups.map((group): WireGroup => {
+    const { range, tasks } = group
     const [task] = tasks
     const isAlike = (other: Task) =>
       other.stream === stream &&
@@ -68,11 +72,12 @@ export function groupsToWire(groups: readonly TaskGroup[]): WireGroups {
       other.index === task?.index &&
       other.attempt === task.attempt
     if (task === undefined || !tasks.every(isAlike)) throw new TaskFailedError('Groups of several batches were to be sent as one message.')
-    return [
-      kinds.placeOf({ ...kind, outputs: tasks.map(({ output }) => output) }),
-      topics.placeOf([range.topic, range.topicId ?? null]),
-      ...([range.partition, range.fromOffset, range.untilOffset, range.leaderEpoch ?? -1, task.index, task.attempt] as const),
-    ]
+    if (last === undefined || !isSameKind(group, last)) kindAt = kinds.placeOf(kindOf(group))
+    if (last?.range.topic !== range.topic || last.range.topicId !== range.topicId)
+      topicAt = topics.placeOf([range.topic, range.topicId ?? null])
+    last = group
+    const { partition, fromOffset, untilOffset, leaderEpoch = -1 } = range
+    return [kindAt, topicAt, partition, fromOffset, untilOffset, leaderEpoch, task.index, task.attempt]
   })
   return { v: WIRE_VERSION, stream, batchId, epoch, batchTime, kinds: kinds.items, topics: topics.items, groups: packed }
 }
@@ -144,8 +149,12 @@ export function resultsFromWire(group: TaskGroup, results: readonly WireResult[]
   })
 }
 
-/** Whether two kinds are the same at first sight, as those of one batch are: they share their policy. */
-function isSameKind(a: WireKind, b: WireKind): boolean {
+function kindOf({ range: _range, tasks, estimatedBytes: _bytes, ...kind }: TaskGroup): WireKind {
+  return { ...kind, outputs: tasks.map(({ output }) => output) }
+}
+
+/** Whether two groups are of one kind at first sight, as those of one batch are: they share their policy. So not each kind must be written down to be found. */
+function isSameKind(a: TaskGroup, b: TaskGroup): boolean {
   return (
     a.onDataLoss === b.onDataLoss &&
     a.isolation === b.isolation &&
@@ -153,8 +162,9 @@ function isSameKind(a: WireKind, b: WireKind): boolean {
     a.timestamps === b.timestamps &&
     a.onRecordError === b.onRecordError &&
     a.maxOutputWaitMs === b.maxOutputWaitMs &&
-    isSameList(a.watched ?? [], b.watched ?? []) &&
-    isSameList(a.outputs, b.outputs)
+    (a.watched === b.watched || isSameList(a.watched ?? [], b.watched ?? [])) &&
+    a.tasks.length === b.tasks.length &&
+    a.tasks.every(({ output }, at) => output === b.tasks[at]?.output)
   )
 }
 
@@ -165,24 +175,15 @@ function isSameList(a: readonly string[], b: readonly string[]): boolean {
 /** A list in which what is alike stands once. */
 class Places<T> {
   readonly items: T[] = []
-  readonly #isSame: (a: T, b: T) => boolean
   readonly #places = new Map<string, number>()
-  #last: { readonly item: T; readonly place: number } | undefined
-
-  /** `isSame` is a quick look at the last one, so that not each must be written down to be found. */
-  constructor(isSame: (a: T, b: T) => boolean) {
-    this.#isSame = isSame
-  }
 
   placeOf(item: T): number {
-    if (this.#last !== undefined && this.#isSame(item, this.#last.item)) return this.#last.place
     const key = JSON.stringify(item)
     let place = this.#places.get(key)
     if (place === undefined) {
       place = this.items.push(item) - 1
       this.#places.set(key, place)
     }
-    this.#last = { item, place }
     return place
   }
 }

@@ -1,6 +1,5 @@
 import { ConnectionError, errorMessage, FencedError, isTidemarkError } from '../../../src/core/errors.ts'
 import type { ExecutorRun, RunOptions, TaskGroup, TaskResult } from '../../../src/core/executor.ts'
-import { partitionKey } from '../../../src/core/values.ts'
 import type { RunInfo } from '../messages.ts'
 import type { Look, SeenRun } from '../registry.ts'
 import type { After } from './open-packs.ts'
@@ -125,8 +124,8 @@ export class BullmqRun implements ExecutorRun {
     for (const [at, { group }] of pack.works.entries()) {
       const outcome = report.groups[at]
       // Where it failed it need not fail again: this machine may be the only one that cannot reach a destination.
-      if (outcome !== undefined && 'results' in outcome) lastPlaces.set(partitionKey(group.range), pack.executor)
-      else lastPlaces.delete(partitionKey(group.range))
+      if (outcome !== undefined && 'results' in outcome) lastPlaces.set(group.range, pack.executor)
+      else lastPlaces.delete(group.range)
     }
     if (pack.startedAt !== undefined && !pack.isCancelled) pace.end(batchOf(pack.works[0]), performance.now() - pack.startedAt)
     this.#after(open.report(pack, report.groups))

@@ -81,7 +81,7 @@ export class OpenPacks {
       if (results instanceof Error) this.fail(work, results)
       // Of one that failed beside others, too.
       else if (work.packs.length > 0 && results.some(result => 'error' in result)) return
-      else this.#settle(work, () => work.resolve(results))
+      else if (this.#settle(work)) work.resolve(results)
     })
   }
 
@@ -95,38 +95,38 @@ export class OpenPacks {
   }
 
   fail(work: Work, error: unknown): void {
-    this.#settle(work, () => work.reject(error))
+    if (this.#settle(work)) work.reject(error)
   }
 
   #end(pack: Pack, judge: (work: Work, at: number) => void): After {
     if (!this.has(pack)) return { again: [], moot: [] }
     this.#packs.delete(pack.id)
-    const counted = pack.works.map(work => {
-      const counts = !work.isSettled && work.packs.includes(pack)
-      if (counts) work.packs = work.packs.length === 1 ? NO_PACKS : work.packs.filter(other => other !== pack)
-      return counts
-    })
-    for (const [at, work] of pack.works.entries()) if (counted[at]) judge(work, at)
-    const others = new Set<Pack>()
-    for (const { packs } of pack.works) for (const other of packs) others.add(other)
-    const moot = [...others].filter(other => other.works.every(({ isSettled }) => isSettled))
-    for (const other of moot) this.#packs.delete(other.id)
     const again: Work[] = []
+    const others = new Set<Pack>()
     for (const [at, work] of pack.works.entries()) {
-      if (!counted[at] || work.isSettled || work.packs.length > 0) continue
-      if (work.options.signal.aborted) this.fail(work, work.options.signal.reason)
+      const counts = !work.isSettled && work.packs.includes(pack)
+      if (counts) {
+        work.packs = work.packs.length === 1 ? NO_PACKS : work.packs.filter(other => other !== pack)
+        judge(work, at)
+      }
+      if (work.packs.length > 0) for (const other of work.packs) others.add(other)
+      else if (!counts || work.isSettled) continue
+      else if (work.options.signal.aborted) this.fail(work, work.options.signal.reason)
       else again.push(work)
     }
+    const moot = [...others].filter(other => other.works.every(({ isSettled }) => isSettled))
+    for (const other of moot) this.#packs.delete(other.id)
     return { again, moot }
   }
 
-  #settle(work: Work, settle: () => void): void {
-    if (work.isSettled) return
+  /** Whether nobody had settled it before. */
+  #settle(work: Work): boolean {
+    if (work.isSettled) return false
     work.isSettled = true
     this.works.delete(work)
     if (this.works.size === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
     this.#onSettled(work)
-    settle()
+    return true
   }
 }
 

@@ -10,7 +10,8 @@ export type CancellerHooks = {
   readonly lookSoon: () => void
 }
 
-type Watched = { readonly works: Set<Work>; readonly stop: () => void }
+/** `left` of its works are not settled. */
+type Watched = { left: number; readonly stop: () => void }
 
 /** Ends packs that nobody waits for any more, so that none of them runs later. */
 export class PackCanceller {
@@ -31,13 +32,12 @@ export class PackCanceller {
     const { signal } = work.options
     const watched = this.#watched.get(signal)
     if (watched !== undefined) {
-      watched.works.add(work)
+      watched.left += 1
       return
     }
-    const works = new Set([work])
-    const onAbort = () => this.#abort([...works], signal.reason)
+    const onAbort = () => this.#abort(signal)
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#watched.set(signal, { works, stop: () => signal.removeEventListener('abort', onAbort) })
+    this.#watched.set(signal, { left: 1, stop: () => signal.removeEventListener('abort', onAbort) })
   }
 
   /** A batch's signal follows that of its run, which would hold every batch there ever was for as long as somebody listens. */
@@ -45,8 +45,8 @@ export class PackCanceller {
     const { signal } = work.options
     const watched = this.#watched.get(signal)
     if (watched === undefined) return
-    watched.works.delete(work)
-    if (watched.works.size > 0) return
+    watched.left -= 1
+    if (watched.left > 0) return
     watched.stop()
     this.#watched.delete(signal)
   }
@@ -68,10 +68,11 @@ export class PackCanceller {
     if (rest.size > 0) this.#hooks.lookSoon()
   }
 
-  #abort(works: readonly Work[], reason: unknown): void {
+  #abort(signal: AbortSignal): void {
     const packs = new Set<Pack>()
-    for (const work of works) {
-      if (work.packs.length === 0) this.#state.open.fail(work, reason)
+    for (const work of [...this.#state.open.works]) {
+      if (work.options.signal !== signal) continue
+      if (work.packs.length === 0) this.#state.open.fail(work, signal.reason)
       for (const pack of work.packs) packs.add(pack)
     }
     if (packs.size === 0) return

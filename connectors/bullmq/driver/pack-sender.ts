@@ -1,6 +1,5 @@
 import { ConnectionError } from '../../../src/core/errors.ts'
 import type { TaskGroup } from '../../../src/core/executor.ts'
-import { partitionKey } from '../../../src/core/values.ts'
 import { describeRedisError } from '../../../src/util/redis-error.ts'
 import { makeMessages, type Pack, type Work } from './packs.ts'
 import { placeWorks } from './place-works.ts'
@@ -57,7 +56,7 @@ export class PackSender {
     const works = [...this.#unsent]
     this.#unsent.clear()
     this.#hooks.onSend(works)
-    const lastPlaceOf = ({ range }: TaskGroup) => lastPlaces.get(partitionKey(range))
+    const lastPlaceOf = ({ range }: TaskGroup) => lastPlaces.get(range)
     for (const { executor, packs } of placeWorks(works, ready, open.all(), lastPlaceOf)) this.send(executor, packs)
   }
 

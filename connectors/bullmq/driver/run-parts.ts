@@ -5,6 +5,7 @@ import type { ControlLine } from '../control-line.ts'
 import type { RunInfo } from '../messages.ts'
 import type { Registry } from '../registry.ts'
 import type { Executors } from './executors.ts'
+import { LastPlaces } from './last-places.ts'
 import { OpenPacks } from './open-packs.ts'
 import { Outage } from './outage.ts'
 import { Pace } from './pace.ts'
@@ -36,8 +37,7 @@ export class RunState {
   readonly open = new OpenPacks(work => this.onSettled(work))
   readonly outage = new Outage()
   readonly pace = new Pace()
-  /** The executor that last read a partition, whose connections to its broker are warm. */
-  readonly lastPlaces = new Map<string, string>()
+  readonly lastPlaces = new LastPlaces()
   /** Ids of packs that nobody waits for any more, and of which executors have yet to hear. */
   readonly cancelled = new Set<string>()
   /** Packs that may go from Redis: they have ended, or are lost. */
