@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { ConflictError } from '../../src/core/errors.ts'
 import type { OffsetRange } from '../../src/core/values.ts'
 import { isThere } from './disk-error.ts'
 import type { FormatName } from './formats/format.ts'
@@ -29,16 +30,34 @@ const AT_ONCE = 32
  * order in which they came; empty where no batch was committed yet. Files that somebody has taken away are left out.
  */
 export async function listFiles(directory: string): Promise<OutputFile[]> {
-  const manifest = await readManifest(directory)
-  if (manifest === undefined) return []
-  const all = [...manifest.files.values()]
-  const files: OutputFile[] = []
-  for (let at = 0; at < all.length; at += AT_ONCE) {
-    const some = all.slice(at, at + AT_ONCE).map(file => toOutputFile(directory, file))
-    const there = await Promise.all(some.map(({ path }) => isThere(path)))
-    files.push(...some.filter((_, index) => there[index]))
+  for (let before: number | undefined; ; ) {
+    const manifest = await readManifest(directory)
+    if (manifest === undefined) return []
+    const all = [...manifest.files.values()].map(file => toOutputFile(directory, file))
+    const missing = await missingOf(all)
+    // Parts are nobody's to take away. Since the manifest was read they were put together and removed: left out, their rows would be in no file of the list.
+    const part = all.find(file => file.isPart && missing.has(file.path))
+    if (part === undefined) return all.filter(({ path }) => !missing.has(path))
+    if (manifest.version === before) {
+      throw new ConflictError(
+        `${part.path} is gone, and the manifest of ${directory} counts its rows: somebody has removed it. Restore it.`,
+        {
+          details: { directory, path: part.path },
+        },
+      )
+    }
+    before = manifest.version
   }
-  return files
+}
+
+async function missingOf(files: readonly OutputFile[]): Promise<Set<string>> {
+  const missing = new Set<string>()
+  for (let at = 0; at < files.length; at += AT_ONCE) {
+    const some = files.slice(at, at + AT_ONCE)
+    const there = await Promise.all(some.map(({ path }) => isThere(path)))
+    for (const [index, { path }] of some.entries()) if (!there[index]) missing.add(path)
+  }
+  return missing
 }
 
 function toOutputFile(directory: string, { part, batchTime: _batchTime, path, ...file }: ManifestFile): OutputFile {

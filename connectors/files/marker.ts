@@ -33,7 +33,12 @@ export async function readMarker(directory: string): Promise<Marker | undefined>
 /** Writes the marker so that a crash leaves the old one or the new one. `nonce` keeps two writers' files aside apart. */
 export async function writeMarker(directory: string, marker: Marker, nonce: string): Promise<void> {
   const path = markerFile(directory)
-  await replaceFile(path, `${JSON.stringify(marker)}\n`, `${path}.${nonce}.tmp`)
+  await replaceFile(path, markerText(marker), `${path}.${nonce}.tmp`)
+}
+
+/** What the marker's file holds. */
+export function markerText(marker: Marker): string {
+  return `${JSON.stringify(marker)}\n`
 }
 
 /** Throws `ConflictError` where the directory belongs to another stream or output, whose files this one would overwrite or mix with its own. */

@@ -30,7 +30,7 @@ type Rolled = { readonly file: ManifestFile; readonly aside: string }
  *
  * A driver that ends before 4 leaves parts that count and perhaps a file that does not, which the next removes by 2; one that ends behind it leaves parts
  * that do not count, which the next removes too. A name has its epoch and version in it and is never used again, so a driver that wakes up while it
- * cleans removes nothing of another's.
+ * cleans removes nothing of another's: what `rolling.json` names of a newer epoch is not its to judge.
  */
 export class Roller {
   readonly #disk: FencedDisk
@@ -42,6 +42,8 @@ export class Roller {
   #replaced: { readonly path: string; readonly batchId: number; readonly since: number }[] = []
   /** How many parts of a batch are still there for a reason. */
   readonly #kept = new Map<number, number>()
+  /** Whether something was put in place of which the manifest may know nothing. */
+  #isUncertain = false
 
   constructor(disk: FencedDisk, manifest: ManifestWriter, rule: RollRule) {
     this.#disk = disk
@@ -50,12 +52,20 @@ export class Roller {
     for (const file of manifest.files.values()) if (isPart(file)) this.#wait(file)
   }
 
-  /** Takes away what drivers before left: files that no manifest names, parts that were put together, and those of batches that never counted. */
-  async recover(lastComplete: number): Promise<void> {
+  /**
+   * Takes away files that drivers before put in place and no manifest names: before anything is put together, which writes over the list of them. Those of
+   * a newer epoch are a successor's, on whose list this one has come late, and may count by now; after `--adopt` nobody is newer.
+   */
+  async removeUncounted(isAdopted: boolean): Promise<void> {
     for (const path of await readRolling(this.#disk.directory)) {
-      if (!this.#manifest.files.has(path)) await this.#remove(path)
+      const isNewer = !isAdopted && epochOfName(path) > this.#disk.epoch
+      if (!isNewer && !this.#manifest.files.has(path)) await this.#remove(path)
     }
-    await this.#removeParts(batchId => batchId <= lastComplete)
+  }
+
+  /** Takes away parts that were put together, and those of batches that never counted. */
+  removePartsUntil(lastComplete: number): Promise<void> {
+    return this.#removeParts(batchId => batchId <= lastComplete)
   }
 
   /** Puts together all that waits and removes all parts, so that no batch to come finds one of its name. */
@@ -90,9 +100,12 @@ export class Roller {
     await this.#clean(batch.id, batch.batchTime)
   }
 
-  /** Puts together all that waits: nothing comes any more. */
+  /**
+   * Puts together all that waits: nothing comes any more. Not behind a commit that failed: the list of what that put in place would be written over, and
+   * files that never count would stay where a pattern finds them, beside those that have the same rows. The next driver sees to it.
+   */
   async rollAll(): Promise<void> {
-    if (this.#waiting.size === 0) return
+    if (this.#waiting.size === 0 || this.#isUncertain) return
     const newest = Math.max(...[...this.#waiting.values()].flat().map(({ batchTime }) => batchTime))
     await this.#publish(this.#manifest.batchId, newest, [], () => true)
   }
@@ -111,6 +124,7 @@ export class Roller {
       if (isDue(group)) due.push(group)
     }
     const rolled: Rolled[] = []
+    this.#isUncertain = true
     try {
       for (const group of due) rolled.push(await this.#join(group, rolled.length))
       if (rolled.length > 0) await this.#disk.put(rollingFile(this.#disk.directory), rollingText(rolled))
@@ -124,6 +138,7 @@ export class Roller {
       add: [...rolled.map(({ file }) => file), ...parts.filter(({ path }) => !gone.has(path))],
       remove: [...gone].filter(path => this.#manifest.files.has(path)),
     })
+    this.#isUncertain = false
     for (const part of parts) this.#wait(part)
     for (const [target, group] of groupByTarget(due.flat())) {
       this.#waiting.delete(target)
@@ -225,6 +240,11 @@ async function readRolling(directory: string): Promise<readonly string[]> {
   const text = await readIfThere(path)
   if (text === undefined) return []
   return parseSaved<Rolling>(text, path, ({ paths }) => Array.isArray(paths), 'Look at it: it names files that may not count.').paths
+}
+
+/** The epoch in the name of a file that was put together. */
+function epochOfName(path: string): number {
+  return Number(/-e(\d+)-v\d+-\d+\.[a-z.]+$/.exec(path)?.[1] ?? 0)
 }
 
 /** Padded, so that the names of a folder sort as their batches do. */

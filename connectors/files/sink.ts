@@ -9,14 +9,15 @@ import { diskErrorCode, onDisk } from './disk-error.ts'
 import { makeFolder } from './durable-disk.ts'
 import { escapeName } from './escape-name.ts'
 import { FencedDisk } from './fenced-disk.ts'
+import { filesBeforeManifest } from './files-before-manifest.ts'
 import type { Format } from './formats/format.ts'
-import { attemptEpoch, attemptsFolder } from './layout.ts'
+import { attemptEpoch, attemptsFolder, markerFile } from './layout.ts'
 import type { Layout } from './layouts/layout.ts'
 import { PartFiles } from './layouts/part-files.ts'
 import { RangeFiles } from './layouts/range-files.ts'
 import { ManifestWriter } from './manifest/manifest-writer.ts'
 import { readManifest } from './manifest/read-manifest.ts'
-import { checkClaim, checkEpoch, checkIsShared, checkNotFenced, readMarker, writeMarker } from './marker.ts'
+import { checkClaim, checkEpoch, checkIsShared, checkNotFenced, type Marker, markerText, readMarker, writeMarker } from './marker.ts'
 import { type CompleteFilesOptions, rollRule } from './options.ts'
 import { compilePartitions } from './partition-by.ts'
 import { readJsonlRows } from './read-jsonl.ts'
@@ -35,7 +36,7 @@ const TAKEN_AWAY = /^gone-/
  * The directory is its own ledger (what is in place is a task that is done) and its own fence, kept in `_tidemark/output.json`. The fence is raised
  * once an epoch, not once a batch: within an epoch it would say nothing new, for a straggler of a finished batch renames the same bytes to the same
  * name, or a folder of parts that nobody asks for. At a new epoch it first writes the marker and then removes what older attempts have aside, and an
- * attempt looks at the marker last, just before it renames. So when `fence` returns no older attempt, and no older driver, can put anything in place: one
+ * attempt, and a driver also with its own marker, looks at the marker last, just before it renames. So when `fence` returns no older attempt, and no older driver, can put anything in place: one
  * that had its file aside by then finds it gone, and one that makes it later finds the new epoch.
  *
  * It says when a store was rolled back (batches that the store does not know) or replaced (another stream id), and by its manifest when the directory
@@ -90,7 +91,7 @@ export class FilesSink implements Sink<unknown> {
   }
 
   async fence(mark: FenceMark): Promise<void> {
-    const { stream, streamId, output, epoch, owner } = mark
+    const { streamId, output, epoch, owner } = mark
     const fence = JSON.stringify([streamId, output, epoch, owner])
     if (fence === this.#fence) return
     const directory = this.#directory
@@ -102,8 +103,7 @@ export class FilesSink implements Sink<unknown> {
     if (!this.#isOfParts) await checkUnknown()
     if (mark.adopt !== true) checkManifest(directory, await readManifest(directory), mark)
     if (mark.adopt !== true && this.#isOfParts) await checkUnknown()
-    await writeMarker(directory, { v: 1, stream, streamId, output, epoch, owner }, systemRandom.id())
-    await this.#removeAttemptsBefore(epoch)
+    await this.#raiseMarker(mark)
     this.#driving = await this.#takeOver(mark)
     this.#fence = fence
   }
@@ -173,23 +173,47 @@ export class FilesSink implements Sink<unknown> {
     checkEpoch(this.#directory, marker, mark)
   }
 
+  /**
+   * Writes the marker and takes away what older attempts have aside, until the marker is still there behind it. A driver that was replaced may have looked
+   * at the marker before and write its own, older one after: its last rename went through, and once its file aside is gone there is no other.
+   */
+  async #raiseMarker(mark: FenceMark): Promise<void> {
+    const { stream, streamId, output, epoch, owner } = mark
+    const marker: Marker = { v: 1, stream, streamId, output, epoch, owner }
+    if (mark.adopt === true) {
+      await writeMarker(this.#directory, marker, systemRandom.id())
+      return this.#removeAttemptsBefore(epoch)
+    }
+    const disk = new FencedDisk(this.#directory, mark, this.#durableFolders)
+    for (;;) {
+      await disk.put(markerFile(this.#directory), markerText(marker))
+      await this.#removeAttemptsBefore(epoch)
+      const now = await readMarker(this.#directory)
+      if (now?.epoch === epoch && now.owner === owner && now.streamId === streamId) return
+      await this.#checkMarker(mark)
+    }
+  }
+
   /** Reads the manifest behind the barrier, where it is the last, and puts in order what drivers before have left. */
   async #takeOver(mark: FenceMark): Promise<Driving> {
     const { stream, output, epoch } = mark
     const disk = new FencedDisk(this.#directory, mark, this.#durableFolders)
     const manifest = await ManifestWriter.open(disk, { stream, output, epoch })
-    const older = manifest.version === 0 ? await this.#layout.filesUntil(mark.lastComplete) : []
+    const older = manifest.version === 0 ? await filesBeforeManifest(this.#directory, mark.lastComplete) : []
     if (older.length > 0) await manifest.publish({ batchId: mark.lastComplete, add: older, remove: [] })
     const rule = rollRule(this.#options) ?? { bytes: 0, ms: 0 }
-    const roller = this.#isOfParts ? new Roller(disk, manifest, { ...rule, keepMs: this.#options.keepReplacedMs }) : undefined
+    const roller = new Roller(disk, manifest, { ...rule, keepMs: this.#options.keepReplacedMs })
+    await roller.removeUncounted(mark.adopt === true)
     const isOfStore = manifest.batchId === mark.lastComplete || manifest.batchId === mark.lastBegun
     if (mark.adopt === true && manifest.version > 0 && !isOfStore) {
       // What is there counts as it is, and batches go on from where the store stands: no part may have the name of one that comes.
-      await roller?.settle()
+      await roller.settle()
       await manifest.publishSnapshot(mark.lastComplete)
     }
-    await roller?.recover(mark.lastComplete)
-    return { manifest, roller }
+    // Parts of a layout before, to which nothing will be added.
+    if (!this.#isOfParts) await roller.rollAll()
+    await roller.removePartsUntil(mark.lastComplete)
+    return { manifest, roller: this.#isOfParts ? roller : undefined }
   }
 
   async #removeAttemptsBefore(epoch: number): Promise<void> {

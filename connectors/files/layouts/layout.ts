@@ -19,8 +19,6 @@ export interface Layout {
   write(attempt: Attempt): Promise<void>
   /** The files of a batch whose tasks are all in. */
   collect(batch: CompletedBatch): Promise<ManifestFile[]>
-  /** The files of a directory without a manifest that count, by their names: of batches up to this one. */
-  filesUntil(batchId: number): Promise<ManifestFile[]>
   /** What is in place of batches after this one, with a path of each. */
   batchesAfter(batchId: number): Promise<{ readonly batchId: number; readonly path: string }[]>
 }

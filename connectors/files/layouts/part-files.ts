@@ -79,11 +79,6 @@ export class PartFiles implements Layout {
     return records.sort((a, b) => a.index - b.index).flatMap(record => this.#filesOf(record))
   }
 
-  /** Parts have had a manifest from the first. */
-  async filesUntil(): Promise<ManifestFile[]> {
-    return []
-  }
-
   async batchesAfter(batchId: number): Promise<{ readonly batchId: number; readonly path: string }[]> {
     const folder = partsFolder(this.#directory)
     const found = (await listIfThere(folder)).map(({ name }) => ({ batchId: parseBatchFolder(name) ?? 0, path: join(folder, name) }))

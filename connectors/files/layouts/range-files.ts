@@ -4,8 +4,9 @@ import type { CompletedBatch } from '../../../src/core/sink.ts'
 import { showRange, type Task } from '../../../src/core/values.ts'
 import { diskErrorCode, isThere, onDisk } from '../disk-error.ts'
 import { makeFolder, syncFolder } from '../durable-disk.ts'
+import { rangeFile } from '../files-before-manifest.ts'
 import type { Format } from '../formats/format.ts'
-import { attemptFile, dataFile, partitionFolder, relativePath } from '../layout.ts'
+import { attemptFile, dataFile, partitionFolder } from '../layout.ts'
 import { listRangeFiles } from '../list-range-files.ts'
 import type { ManifestFile } from '../manifest/manifest-version.ts'
 import { TaskFiles } from '../task-files.ts'
@@ -67,19 +68,6 @@ export class RangeFiles implements Layout {
     return files
   }
 
-  async filesUntil(batchId: number): Promise<ManifestFile[]> {
-    const known = (await listRangeFiles(this.#directory)).filter(
-      file => file.batchId <= batchId && file.extension === this.#format.extension,
-    )
-    const files: ManifestFile[] = []
-    for (const { path, batchId: id, topic, partition, fromOffset, untilOffset } of known) {
-      const range = { topic, partition, fromOffset, untilOffset }
-      const { size } = await onDisk('look at', path, () => stat(path))
-      files.push(this.#fileOf(path, range, size, { id, batchTime: 0 }))
-    }
-    return files
-  }
-
   async batchesAfter(batchId: number): Promise<{ readonly batchId: number; readonly path: string }[]> {
     return (await listRangeFiles(this.#directory)).filter(file => file.batchId > batchId)
   }
@@ -95,19 +83,7 @@ export class RangeFiles implements Layout {
         throw error
       }
     })
-    return bytes === undefined ? undefined : this.#fileOf(path, range, bytes, batch)
-  }
-
-  #fileOf(path: string, range: Task['range'], bytes: number, { id, batchTime }: Pick<CompletedBatch, 'id' | 'batchTime'>): ManifestFile {
-    const { topic, partition, fromOffset, untilOffset } = range
-    return {
-      path: relativePath(this.#directory, path),
-      format: this.#format.name,
-      bytes,
-      batches: [id, id],
-      batchTime,
-      range: { topic, partition, fromOffset, untilOffset },
-    }
+    return bytes === undefined ? undefined : rangeFile({ directory: this.#directory, path, format: this.#format.name, range, bytes, batch })
   }
 
   #pathOf(task: Pick<Task, 'range' | 'batchId'>): string {
