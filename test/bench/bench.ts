@@ -23,7 +23,7 @@ import type { PlanResult } from './plan.ts'
 import { readWithJava } from './readers/java.ts'
 import type { ReadResult } from './readers/measure.ts'
 import { type BenchRow, median } from './report.ts'
-import { runChild } from './run-child.ts'
+import { runChild, SOURCES } from './run-child.ts'
 import type { SlowSinkArguments, SlowSinkResult } from './slow-sink.ts'
 import type { SoakResult } from './soak.ts'
 import { fillReadTopics, makeTopic, PARTITIONS, READ_TOPICS } from './topics.ts'
@@ -229,7 +229,7 @@ async function benchMemory(kafka: KafkaCluster): Promise<void> {
     await makeTopic(kafka, topic, 8, { 'max.message.bytes': String(16 * MIB) })
     await produce(kafka, { topic, count, bytes: 1_000_000, compression })
     const job: SlowSinkArguments = { brokers: kafka.brokers, topic, maxBytesInFlight, taskMs: 1_000, maxRecordsPerTask: 20 }
-    const result = await runChild<SlowSinkResult>('slow-sink.ts', [job])
+    const result = await runChild<SlowSinkResult>('slow-sink.ts', [job], [])
     if (result.records !== count) throw new Error(`The slow sink got ${result.records} of ${count} records.`)
     recorded[`memory-${compression}`] = result
     const bar = maxBytesInFlight / MIB + 200_000_000 / MIB
@@ -268,7 +268,7 @@ async function benchSoak(kafka: KafkaCluster): Promise<void> {
   const runMs = SOAK_MINUTES * 60_000
   await makeTopic(kafka, topic, PARTITIONS, { 'segment.bytes': String(64 * MIB), 'retention.bytes': String(512 * MIB) })
   const producing = produce(kafka, { topic, count: Math.round((perSecond * runMs) / 1_000), perSecond, compression: 'lz4' })
-  const [result] = await Promise.all([runChild<SoakResult>('soak.ts', [kafka.brokers, topic, runMs], ['--expose-gc']), producing])
+  const [result] = await Promise.all([runChild<SoakResult>('soak.ts', [kafka.brokers, topic, runMs], [SOURCES, '--expose-gc']), producing])
   recorded.soak = result
   // What is read first is compiled, opened and learnt; from a sixth on nothing may grow.
   const settled = result.samples.slice(Math.ceil(result.samples.length / 6))

@@ -2,8 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
+/** Lets a part import the sources by the package's name; without it, what it imports so is `dist/`, as people have it. */
+export const SOURCES = '--conditions=tidemark-source'
+
 /** Runs a part of the bench in a process of its own and gives the JSON of its last line. Memory and warm code are then its alone. */
-export function runChild<Result>(file: string, args: readonly unknown[], nodeArguments: readonly string[] = []): Promise<Result> {
+export function runChild<Result>(file: string, args: readonly unknown[], nodeArguments: readonly string[] = [SOURCES]): Promise<Result> {
   return spawnChild<Result>(file, args, nodeArguments).result
 }
 
@@ -11,17 +14,11 @@ export function runChild<Result>(file: string, args: readonly unknown[], nodeArg
 export function spawnChild<Result>(
   file: string,
   args: readonly unknown[],
-  nodeArguments: readonly string[] = [],
+  nodeArguments: readonly string[] = [SOURCES],
 ): { readonly process: ChildProcess; readonly result: Promise<Result> } {
   const child = spawn(
     process.execPath,
-    [
-      ...nodeArguments,
-      '--conditions=tidemark-source',
-      '--disable-warning=TimeoutNegativeWarning',
-      join(import.meta.dirname, file),
-      JSON.stringify(args),
-    ],
+    [...nodeArguments, '--disable-warning=TimeoutNegativeWarning', join(import.meta.dirname, file), JSON.stringify(args)],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   )
   child.stderr.pipe(process.stderr, { end: false })

@@ -1,9 +1,11 @@
-/** Memory while the sink is slow: the stream reads a topic of large records into a sink that takes its time for each task. */
+/**
+ * Memory while the sink is slow: the stream reads a topic of large records into a sink that takes its time for each task. With `dist/`, as people have it:
+ * where Node strips types from the sources, its compiler is in the figure.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { kafkaSource } from '../../connectors/kafka/index.ts'
-import { memoryOffsets } from '../../offsets/memory/index.ts'
-import { silentLog } from '../../src/core/log.ts'
-import { stream } from '../../src/index.ts'
+import { stream } from 'tidemark'
+import { kafkaSource } from 'tidemark/kafka'
+import { memoryOffsets } from 'tidemark/offsets/memory'
 import { childArguments, giveResult } from './run-child.ts'
 
 export type SlowSinkArguments = {
@@ -19,9 +21,11 @@ export type SlowSinkResult = { readonly records: number; readonly bytes: number;
 const MIB = 1_048_576
 const [{ brokers, topic, maxBytesInFlight, taskMs, maxRecordsPerTask }] = childArguments<[SlowSinkArguments]>()
 const startRssMiB = process.memoryUsage.rss() / MIB
+const silent = () => {}
+const log = { debug: silent, info: silent, warn: silent, error: silent }
 let records = 0
 let bytes = 0
-const run = await stream({ name: 'slow', offsets: memoryOffsets(), batchIntervalMs: 0, limits: { maxRecordsPerTask }, log: silentLog })
+const run = await stream({ name: 'slow', offsets: memoryOffsets(), batchIntervalMs: 0, limits: { maxRecordsPerTask }, log })
   .from(kafkaSource({ kafka: { brokers: [...brokers] }, topics: [topic], maxBytesInFlight }))
   .forEachRange(async (rows, { range }) => {
     const pauseMs = taskMs / (range.untilOffset - range.fromOffset)

@@ -9,8 +9,7 @@ import { strikeAtRename, withStrikes } from './strike.ts'
 const { CRASH_BROKERS = '', CRASH_TOPICS = '', CRASH_FOLDER = '', CRASH_BATCH = '100', CRASH_TTL_MS = '500' } = process.env
 
 strikeAtRename()
-// An output with a manifest has this; files need none, so here it only marks the place.
-const sink = Object.assign(jsonlSink({ directory: `${CRASH_FOLDER}/rows` }), { async commitBatch() {} })
+const sink = jsonlSink({ directory: `${CRASH_FOLDER}/rows` })
 
 export default stream({
   name: 'crash',

@@ -18,7 +18,7 @@ test.each([
   const topic = await createTopic(uniqueName('slow-sink'), { partitions: 8, config: { 'max.message.bytes': String(16 * MIB) } })
   await produce(kafka, { topic, bytes: RECORD_BYTES, ...options })
   const job = { brokers: kafka.brokers, topic, maxBytesInFlight: MAX_BYTES_IN_FLIGHT, taskMs: 500, maxRecordsPerTask: 20 }
-  const result = await runChild<SlowSinkResult>('slow-sink.ts', [job satisfies SlowSinkArguments])
+  const result = await runChild<SlowSinkResult>('slow-sink.ts', [job satisfies SlowSinkArguments], [])
   expect(result.records).toBe(options.count)
   expect(result.bytes).toBe(options.count * RECORD_BYTES)
   expect(result.peakRssMiB * MIB).toBeLessThanOrEqual(MAX_BYTES_IN_FLIGHT + BESIDE_BYTES)
