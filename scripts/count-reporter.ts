@@ -17,7 +17,11 @@ export default class CountReporter implements Reporter {
       const tests = [...module.children.allTests()]
       const states = tests.map(test => test.result().state)
       const file = relative(module.project.config.root, module.moduleId)
-      for (const test of tests) if (test.diagnostic()?.flaky) counts.secondAttempts.push(`${file} > ${test.fullName}`)
+      for (const test of tests) {
+        if (!test.diagnostic()?.flaky) continue
+        const [{ name = 'Error', message = '' } = {}] = test.result().errors ?? []
+        counts.secondAttempts.push(`${file} > ${test.fullName}: ${name}: ${message.split('\n', 1)[0]}`)
+      }
       const failed = states.filter(state => state === 'failed').length
       const passed = states.filter(state => state === 'passed').length
       counts.passed += passed

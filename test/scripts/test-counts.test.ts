@@ -31,8 +31,11 @@ describe('tests that passed at their second attempt', () => {
     expect(countsLine(run('a', 'b', 'c', 'd'))).toBe('5 passed, 4 failed')
   })
 
-  test('have failed where processes are killed', () => {
-    expect(countsLine(run('test/crash/matrix/matrix.test.ts > a', 'b'))).toBe('8 passed, 1 failed')
+  test('have failed where records were lost behind a crash, and not where a process was late', () => {
+    expect(countsLine(run('test/crash/matrix/matrix.test.ts > a: AssertionError: expected [ 1 ] to equal [ 1, 2 ]', 'b'))).toBe(
+      '8 passed, 1 failed',
+    )
+    expect(countsLine(run('test/crash/zombies.test.ts > a: Error: Test timed out in 300000ms.'))).toBe('9 passed, 0 failed')
   })
 })
 
@@ -62,6 +65,11 @@ describe('counting a real run of vitest', () => {
       env: { ...process.env, [COUNTS_PATH_VARIABLE]: counts },
     })
     expect(status).toBe(1)
-    expect(JSON.parse(readFileSync(counts, 'utf8'))).toEqual({ passed: 3, failed: 3, skipped: 2, secondAttempts: ['flaky.test.js > late'] })
+    expect(JSON.parse(readFileSync(counts, 'utf8'))).toEqual({
+      passed: 3,
+      failed: 3,
+      skipped: 2,
+      secondAttempts: ['flaky.test.js > late: Error: first'],
+    })
   })
 })
