@@ -11,6 +11,8 @@ import { quoteText } from './names.ts'
 
 /** How long to wait for those who are committing before looking whether one of them was stopped there, ms. */
 const LOCK_MS = 500
+/** How long the server waits for the next message of a driver in here, ms: one that was stopped holds the fence row, which the next driver and all tasks wait for. */
+const IDLE_MS = 3_000
 /** How long all of it may take, ms. */
 const WITHIN_MS = 60_000
 
@@ -19,7 +21,8 @@ const WITHIN_MS = 60_000
  * more, and none holds anything another could wait for.
  *
  * The row is locked `for update`, which waits for each attempt that has read it `for share` and is about to commit: it commits before the fence is raised,
- * or finds it raised. One whose server process was stopped just there is terminated, and the lock tried again.
+ * or finds it raised. One whose server process was stopped just there is terminated, and the lock tried again. A driver that was itself stopped while it
+ * held the lock is ended by the server.
  */
 export async function raiseFence(client: PostgresClient, ledger: Ledger, mark: FenceMark): Promise<void> {
   const startedAt = performance.now()
@@ -40,7 +43,8 @@ export async function raiseFence(client: PostgresClient, ledger: Ledger, mark: F
 
 /** False where the row was locked for too long, or was made by somebody else meanwhile. */
 async function tryToRaise(client: PostgresClient, ledger: Ledger, mark: FenceMark): Promise<boolean> {
-  await runScript(client, `${BEGIN}; set local lock_timeout = ${LOCK_MS}`, { brief: true })
+  const patience = `set local lock_timeout = ${LOCK_MS}; set local idle_in_transaction_session_timeout = ${IDLE_MS}`
+  await runScript(client, `${BEGIN}; ${patience}`, { brief: true })
   try {
     const row = await ledger.loadFence(client, { lock: true })
     await check(client, ledger, row, mark)

@@ -11,11 +11,11 @@ import { toColumn } from './text.ts'
 export type Patience = {
   /** For a lock: one that takes longer to come is somebody's who stopped in a transaction. */
   readonly lockMs: number
-  /** For our own next message, so that a driver that is stopped in the midst of a write keeps nobody from taking over. */
+  /** For our own next message: less than for a lock, so that whoever takes over from a driver that was stopped in the midst of a write waits it out. */
   readonly idleMs: number
 }
 
-const PATIENCE: Patience = { lockMs: 5_000, idleMs: 10_000 }
+const PATIENCE: Patience = { lockMs: 10_000, idleMs: 5_000 }
 
 /** Up to so many partitions their rows are asked for one by one; beyond, all of the stream's are. */
 const FEW_PARTITIONS = 200

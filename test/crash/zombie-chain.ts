@@ -37,7 +37,8 @@ export async function runZombies(stream: MatrixStream, points: readonly ZombiePo
     zombies.push({ at, process })
     steal = takenOver === 'by steal'
   }
-  expect(await startMatrix({ ...stream, leaseTtlMs: LONG_TTL_MS, until: 'latest', steal }, '').ended).toMatchObject({ code: 0 })
+  const last = await startMatrix({ ...stream, leaseTtlMs: LONG_TTL_MS, until: 'latest', steal }, '').ended
+  expect(last, last.stderr).toMatchObject({ code: 0 })
   for (const target of [stream.target, stream.alsoInto ?? stream.target]) {
     expect((await readOutput({ ...stream, target }, kafkaCluster(), '')).sort()).toEqual(byJava)
   }

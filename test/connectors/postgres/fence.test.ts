@@ -186,6 +186,29 @@ describe('the fence', () => {
     ])
   })
 
+  test('is raised past a driver that was stopped while it raised it, and its tasks go in', async () => {
+    const sink = await sinkOf('stopped')
+    const client = await connect()
+    const stopped = Promise.withResolvers<void>()
+    const stopping = new Proxy(client, {
+      get(target, name) {
+        if (name !== 'query') return Reflect.get(target, name)
+        return async (query: { readonly text: string }) => {
+          // By then it has the lock of the fence row.
+          if (!query.text.startsWith('update')) return target.query(query)
+          stopped.resolve()
+          return new Promise(() => {})
+        }
+      },
+    })
+    void raiseFence(asOurs(stopping), ledgers('stopped').own, mark({ output: 'stopped', epoch: 2, owner: 'host:2:b' }))
+    await stopped.promise
+    await sink.fence?.(mark({ output: 'stopped', epoch: 3, owner: 'host:3:c' }))
+    await sink.write(task({ output: 'stopped', epoch: 3 }), rowsOf([{ id: 1 }]), running)
+    expect(await place.query("select epoch::int from sink_fences where output = 'stopped'")).toEqual([{ epoch: 3 }])
+    await expect(client.query('commit')).rejects.toThrow()
+  })
+
   test('keeps the tasks of the pending batch when it is adopted, and forgets those the store does not know', async () => {
     const sink = await sinkOf('adopted')
     await sink.fence?.(mark({ output: 'adopted', lastBegun: 8 }))

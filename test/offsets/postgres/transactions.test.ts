@@ -58,8 +58,8 @@ describe('a write', () => {
     const inside = {
       synchronous_commit: 'on',
       transaction_isolation: 'read committed',
-      lock_timeout: '5s',
-      idle_in_transaction_session_timeout: '10s',
+      lock_timeout: '10s',
+      idle_in_transaction_session_timeout: '5s',
     }
     expect(seen.slice(-3)).toEqual([inside, inside, inside])
     const outside = {
