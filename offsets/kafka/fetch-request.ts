@@ -1,4 +1,4 @@
-import { OFFSET_OUT_OF_RANGE } from './kafka-error.ts'
+import { OFFSET_OUT_OF_RANGE, throwIfRefused } from './kafka-error.ts'
 import type { RawRequest } from './kafkajs-cluster.ts'
 import { decodeBatches, type LogBatch } from './record-batch.ts'
 
@@ -67,12 +67,6 @@ function decode(body: Buffer): FetchedLog | 'out-of-range' {
   const recordsAt = abortedAt + 4 + Math.max(0, body.readInt32BE(abortedAt)) * 16
   const length = Math.max(0, body.readInt32BE(recordsAt))
   return { highWatermark, batches: decodeBatches(body.subarray(recordsAt + 4, recordsAt + 4 + length)) }
-}
-
-/** In the shape of kafkajs' own errors, so that they are told apart in one place. */
-function throwIfRefused(code: number): void {
-  if (code === 0) return
-  throw Object.assign(new Error(`Unknown error code ${code}`), { name: 'KafkaJSProtocolError', code })
 }
 
 function asEncoder(bytes: Buffer): { readonly buf: Buffer; readonly buffer: Buffer } {

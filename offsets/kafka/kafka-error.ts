@@ -16,6 +16,8 @@ export const UNKNOWN_TOPIC_OR_PARTITION = 3
 export const OFFSET_OUT_OF_RANGE = 1
 export const TOPIC_ALREADY_EXISTS = 36
 export const CONCURRENT_TRANSACTIONS = 51
+export const TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53
+export const TRANSACTIONAL_ID_NOT_FOUND = 105
 
 /** Somebody else leads, coordinates or is just about to: ask again, and ask who. */
 const MOVED = new Set([3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 56, 78, 19, 20])
@@ -31,6 +33,12 @@ export function errorCodeOf(error: unknown): number | undefined {
   const unnamed = UNNAMED.exec(message ?? '')?.[1]
   if (unnamed !== undefined) return Number(unnamed)
   return typeof code === 'number' && /Protocol|Topic|OffsetOutOfRange/.test(name ?? '') ? code : undefined
+}
+
+/** Throws what a broker's code in an answer to a request of our own says, in the shape of kafkajs' errors, so that all are told apart in one place. */
+export function throwIfRefused(code: number): void {
+  if (code === 0) return
+  throw Object.assign(new Error(`Unknown error code ${code}`), { name: 'KafkaJSProtocolError', code })
 }
 
 /** Whether it says that a producer session is over. Who is in its place is in the topic, and only there. */

@@ -62,6 +62,8 @@ type Partitions<T> = readonly { readonly topic: string; readonly partitions: rea
 export type KafkajsMessage = { readonly key: Buffer; readonly value: Buffer | null; readonly headers?: Readonly<Record<string, string>> }
 
 export type KafkajsBroker = {
+  /** What the broker speaks, by API key. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null
   readonly connectionPool: KafkajsConnectionPool
   findGroupCoordinator(of: {
     readonly groupId: string

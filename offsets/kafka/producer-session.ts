@@ -104,7 +104,7 @@ function appendTime(text: string | undefined, topic: string): number {
 }
 
 /** Repeats what a coordinator refuses for a moment: the marker of the transaction before is being written, or it has just taken over. */
-async function whileBusy<T>(connection: KafkaConnection, clock: Clock, work: () => Promise<T>): Promise<T> {
+export async function whileBusy<T>(connection: KafkaConnection, clock: Clock, work: () => Promise<T>): Promise<T> {
   const giveUpAt = clock.monotonic() + BUSY_FOR_MS
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 1.5, 100)) {
     try {

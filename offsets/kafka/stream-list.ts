@@ -1,12 +1,11 @@
 import type { Clock } from '../../src/core/clock.ts'
+import { awaitMarkers } from './await-markers.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
 import type { KafkajsCluster } from './kafkajs-cluster.ts'
 import { type LogListener, readPartition } from './partition-reader.ts'
 import { PARTITIONS } from './stream-names.ts'
 import { decodeHead, decodeKey } from './stream-records.ts'
-import { MARKER_MS, TransactionFilter } from './transaction-filter.ts'
-
-const LOOK_AGAIN_MS = 5
+import { type OpenWrite, TransactionFilter } from './transaction-filter.ts'
 
 /** The second element of a head's key, which ends it. */
 const HEAD_END = Buffer.from(',"head"]')
@@ -31,11 +30,12 @@ async function listPartition(connection: KafkaConnection, cluster: KafkajsCluste
     },
     onRestart: () => names.clear(),
   }
-  const startedAt = clock.monotonic()
-  // A write is answered before its marker is in the log: a stream that was acquired just now would not be listed.
-  for (let position = 0; ; ) {
+  let position = 0
+  const readOn = async () => {
     position = await readPartition(connection, cluster, partition, position, listener)
-    if (!filter.hasOpen || clock.monotonic() - startedAt > MARKER_MS) return names
-    await clock.sleep(LOOK_AGAIN_MS)
   }
+  await readOn()
+  const streamOf = ({ key }: OpenWrite) => decodeKey(key)[0]
+  await awaitMarkers(connection, cluster, clock, { open: () => filter.open, streamOf, readOn })
+  return names
 }

@@ -5,6 +5,7 @@ import type { Random } from '../../src/core/random.ts'
 import type { CallOptions } from '../../src/core/source.ts'
 import type { Batch, PartitionOffset } from '../../src/core/values.ts'
 import { Slots } from '../../src/util/slots.ts'
+import { awaitMarkers } from './await-markers.ts'
 import type { GroupMirror } from './group-mirror.ts'
 import { readEntries } from './history-reader.ts'
 import type { KafkaConnection } from './kafka-connection.ts'
@@ -25,7 +26,6 @@ import {
   type StreamKey,
 } from './stream-records.ts'
 import { type PlacedEntry, StreamView } from './stream-view.ts'
-import { MARKER_MS } from './transaction-filter.ts'
 
 /** What a call writes: the stream's next head, and what else changes. */
 export type Change = {
@@ -186,17 +186,17 @@ export class StreamLog {
     this.#readAtMs = this.#parts.clock.monotonic()
   }
 
-  /** Reads on to the high watermark; and for a moment further, where a write may be committed whose marker is still on the way. */
+  /** Reads on to the high watermark, and further where a write is committed whose marker is still on the way. */
   async #refresh(cluster: KafkajsCluster): Promise<void> {
     const { connection, clock } = this.#parts
-    const startedAt = clock.monotonic()
-    if (startedAt - this.#readAtMs > VIEW_LIVES_MS) this.#view.onRestart()
-    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
-      this.#view.position = await readPartition(connection, cluster, this.#partition, this.#view.position, this.#view)
+    const view = this.#view
+    if (clock.monotonic() - this.#readAtMs > VIEW_LIVES_MS) view.onRestart()
+    const readOn = async () => {
+      view.position = await readPartition(connection, cluster, this.#partition, view.position, view)
       this.#readAtMs = clock.monotonic()
-      if (!this.#view.isBeingWritten || clock.monotonic() - startedAt > MARKER_MS) return
-      await clock.sleep(waitMs)
     }
+    await readOn()
+    await awaitMarkers(connection, cluster, clock, { open: () => view.openWrites, streamOf: () => view.stream, readOn })
   }
 }
 

@@ -4,7 +4,7 @@ import { type Batch, type PartitionOffset, partitionKey } from '../../src/core/v
 import type { LogListener } from './partition-reader.ts'
 import type { LogBatch, LogRecord } from './record-batch.ts'
 import { decodeHead, decodeKey, decodeValue, type EntryKey, type HeadValue, keyPrefix, unpackOffsets } from './stream-records.ts'
-import { TransactionFilter } from './transaction-filter.ts'
+import { type OpenWrite, TransactionFilter } from './transaction-filter.ts'
 
 /** Where a history entry lies in the log; its value is read when it is asked for. */
 export type PlacedEntry = {
@@ -45,9 +45,9 @@ export class StreamView implements LogListener {
     this.#filter = new TransactionFilter(key => key.subarray(0, prefix.length).equals(prefix))
   }
 
-  /** Whether somebody has written to the stream and not ended it, or has and its marker is still on the way. */
-  get isBeingWritten(): boolean {
-    return this.#filter.hasOpen
+  /** What somebody has written to the stream and not ended, or has and its marker is still on the way. */
+  get openWrites(): readonly OpenWrite[] {
+    return this.#filter.open
   }
 
   /** Of the write that the newest head came with. */

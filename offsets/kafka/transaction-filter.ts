@@ -1,7 +1,7 @@
 import type { LogBatch, LogRecord } from './record-batch.ts'
 
-/** How long a look waits for the marker of a write whose caller has its answer already, ms; of a dead writer it never comes. */
-export const MARKER_MS = 1_000
+/** A write whose transaction has no marker so far: its first record. */
+export type OpenWrite = Pick<LogRecord, 'offset' | 'key'>
 
 /**
  * Lets records through when they count: at once where they are of no transaction, at its marker where it is committed, never where it is aborted.
@@ -19,9 +19,9 @@ export class TransactionFilter {
     this.#wants = wants
   }
 
-  /** Whether a transaction with wanted records has no marker yet. */
-  get hasOpen(): boolean {
-    return this.#open.size > 0
+  /** Of each transaction with wanted records that has no marker yet, the first of them. */
+  get open(): readonly OpenWrite[] {
+    return [...this.#open.values()].flatMap(({ records }) => records.slice(0, 1))
   }
 
   /** The records that count from this batch on, in the order in which their transactions ended. */

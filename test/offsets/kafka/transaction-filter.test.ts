@@ -48,9 +48,9 @@ test('a transaction whose marker compaction has taken is not committed by the ne
 test('what nobody wants is not kept, and an open transaction of it is none', () => {
   const filter = new TransactionFilter(key => key.toString() === 'mine')
   filter.take(entry(1, { key: 'yours' }))
-  expect(filter.hasOpen).toBe(false)
+  expect(filter.open).toEqual([])
   filter.take(entry(1, { key: 'mine' }))
-  expect(filter.hasOpen).toBe(true)
+  expect(filter.open).toMatchObject([{ key: Buffer.from('mine') }])
   expect(filter.take(entry(1, { marker: 'commit' })).map(({ key }) => key.toString())).toEqual(['mine'])
-  expect(filter.hasOpen).toBe(false)
+  expect(filter.open).toEqual([])
 })
