@@ -1,7 +1,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { ResetTarget } from '../driver/surgery-target.ts'
 import { POSITION_FORMS, parsePositions } from '../util/parse-positions.ts'
-import { parseTime, TIME_FORMS } from '../util/parse-time.ts'
+import { explainSeconds, parseTime, TIME_FORMS } from '../util/parse-time.ts'
 
 /** Reads `--to`. Throws `ConfigError` with the accepted forms. */
 export function parseTarget(text: string): ResetTarget {
@@ -10,5 +10,7 @@ export function parseTarget(text: string): ResetTarget {
   if (timestamp !== undefined) return { at: 'timestamp', timestamp }
   const offsets = parsePositions(text, '--to')
   if (offsets !== undefined) return { at: 'exact', offsets }
+  const seconds = explainSeconds(text)
+  if (seconds !== undefined) throw new ConfigError(`--to ${text} ${seconds}`)
   throw new ConfigError(`--to ${text} is not understood. It is 'earliest', 'latest', ${TIME_FORMS}, or ${POSITION_FORMS}.`)
 }

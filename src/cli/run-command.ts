@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { ConfigError } from '../core/errors.ts'
 import type { Until } from '../driver/driver-job.ts'
-import { parseTime, TIME_FORMS } from '../util/parse-time.ts'
+import { explainSeconds, parseTime, TIME_FORMS } from '../util/parse-time.ts'
 import { addExecutorOptions, type ExecutorOptions, openExecutor } from './executor-options.ts'
 import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
@@ -80,5 +80,7 @@ function parseUntil(text: string): Until {
   if (text === 'latest') return 'latest'
   const timestamp = parseTime(text)
   if (timestamp !== undefined) return { at: 'timestamp', timestamp }
+  const seconds = explainSeconds(text)
+  if (seconds !== undefined) throw new ConfigError(`--until ${text} ${seconds}`)
   throw new ConfigError(`--until ${text} is not understood. It is 'latest', ${TIME_FORMS}.`)
 }

@@ -107,15 +107,15 @@ test('a backfill runs beside a live stream of the same topic, into the same tabl
 
 test('a window of time has the records between the two, and its plan weighs them about right', async () => {
   const { topic, run, fileRows } = await world('append', 100_000)
-  const from = Date.UTC(2026, 10, 1)
+  const from = Date.UTC(2021, 10, 1)
   await produce(kafkaCluster(), { topic, count: 60_000, keys: true, timestamp: from, timestampStep: 100 })
   const asked = [
     'backfill',
     'orders.ts',
     '--from',
-    '2026-11-01T00:10:00Z',
+    '2021-11-01T00:10:00Z',
     '--to',
-    '2026-11-01T01:00:00+00:00',
+    '2021-11-01T01:00:00+00:00',
     '--output',
     'files',
     '--json',
@@ -148,7 +148,7 @@ test('a topic that is not there is told by its name, and nothing is written', as
 
 test('exact time is the same in threads, where timestamps are in no order', async () => {
   const { topic, run, fileRows } = await world('append', 200)
-  const from = Date.UTC(2026, 10, 1)
+  const from = Date.UTC(2021, 10, 1)
   await produce(kafkaCluster(), { topic, count: 900, keys: true, timestamp: from, timestampStep: 1_000 })
   // Records of the quarter of an hour before, behind those.
   await produce(kafkaCluster(), { topic, count: 900, firstId: 900, keys: true, timestamp: from - 900_000, timestampStep: 1_000 })

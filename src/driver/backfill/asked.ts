@@ -29,7 +29,7 @@ export type Asked = {
 }
 
 /** Throws `ConfigError` for what cannot be meant, before anything is connected. */
-export function checkAsked({ from, to, exactTime, lateMs }: Asked, now: number): void {
+export function checkAsked({ from, to, exactTime, lateMs }: Asked): void {
   const begins = from.at === 'timestamp' ? from.timestamp : undefined
   const ends = to.at === 'timestamp' ? to.timestamp : undefined
   for (const time of [begins, ends]) {
@@ -46,14 +46,6 @@ export function checkAsked({ from, to, exactTime, lateMs }: Asked, now: number):
       `The backfill would begin and end at ${showTime(begins)}: nothing is between the two, for the end is not part of it.`,
     )
   }
-  if (ends !== undefined && ends > now) {
-    throw new ConfigError(
-      `The backfill would end at ${showTime(ends)}, which is yet to come, and a backfill is of the past. End it with what is there now (latest), or run the ` +
-        'stream itself up to that time (run --until).',
-    )
-  }
-  if (begins !== undefined && begins > now)
-    throw new ConfigError(`The backfill would begin at ${showTime(begins)}, which is yet to come, and a backfill is of the past.`)
   if (exactTime && begins === undefined && ends === undefined) {
     throw new ConfigError('Exact time goes by the timestamps of records, and neither end of the backfill is a time.')
   }
@@ -62,6 +54,21 @@ export function checkAsked({ from, to, exactTime, lateMs }: Asked, now: number):
       'Late records are looked for behind the end of a backfill that goes by exact time: it needs exact time, and an end that is a time.',
     )
   }
+}
+
+/**
+ * Throws `ConfigError` for a time that is yet to come. Only where a backfill is new: one that is settled has its offsets, and a clock that was put back
+ * since, or another machine's, is no reason to leave it half done.
+ */
+export function checkIsPast({ from, to }: Asked, now: number): void {
+  if (to.at === 'timestamp' && to.timestamp > now) {
+    throw new ConfigError(
+      `The backfill would end at ${showTime(to.timestamp)}, which is yet to come, and a backfill is of the past. End it with what is there now (latest), or ` +
+        'run the stream itself up to that time (run --until).',
+    )
+  }
+  if (from.at === 'timestamp' && from.timestamp > now)
+    throw new ConfigError(`The backfill would begin at ${showTime(from.timestamp)}, which is yet to come, and a backfill is of the past.`)
 }
 
 /** The last date that there is. */

@@ -1,6 +1,6 @@
 import { ConfigError } from '../../core/errors.ts'
 import { POSITION_FORMS, parsePositions } from '../../util/parse-positions.ts'
-import { lacksZone, parseTime, TIME_FORMS } from '../../util/parse-time.ts'
+import { explainSeconds, lacksZone, parseTime, TIME_FORMS } from '../../util/parse-time.ts'
 import type { BackfillFrom, BackfillTo } from './asked.ts'
 
 const FORMS = `${TIME_FORMS}, ${POSITION_FORMS}, or batch:17, a batch of the live stream`
@@ -27,6 +27,8 @@ function parsePlace(text: string, option: string, forms: string): BackfillFrom &
       `${option} ${text} has no zone, and would be another time on another machine. Add Z for UTC, as in ${text.replace(' ', 'T')}Z, or an offset such as +01:00.`,
     )
   }
+  const seconds = explainSeconds(text)
+  if (seconds !== undefined) throw new ConfigError(`${option} ${text} ${seconds}`)
   const offsets = parsePositions(text, option)
   if (offsets !== undefined) return { at: 'exact', offsets }
   throw new ConfigError(`${option} ${text} is not understood. It is ${forms}.`)

@@ -5,7 +5,7 @@ import { countOffsets, type OffsetRange, partitionKey } from '../../core/values.
 import type { BackfillScope } from '../driver.ts'
 import type { DriverJob } from '../driver-job.ts'
 import { addsRows, describeRewritten } from '../surgery-outputs.ts'
-import { type Asked, checkAsked, isSameAsked, windowOf } from './asked.ts'
+import { type Asked, checkAsked, checkIsPast, isSameAsked, windowOf } from './asked.ts'
 import { checkBackfillName, nameBackfill } from './backfill-name.ts'
 import { type Estimate, estimateTime } from './estimate-time.ts'
 import { findOverlaps, type Overlap } from './find-overlaps.ts'
@@ -71,12 +71,13 @@ export type PlanOptions = {
 export async function planBackfill(job: DriverJob, asked: Asked, options: PlanOptions): Promise<BackfillPlan> {
   const { store, stream, sources, outputs, world } = job
   const { maxRate, signal } = options
-  checkAsked(asked, world.clock.now())
+  checkAsked(asked)
   const { name, found } =
     options.name === undefined
       ? await nameBackfill(store, stream, asked, signal)
       : await checkBackfillName(store, stream, options.name, asked, signal)
 
+  if (found === undefined) checkIsPast(asked, world.clock.now())
   // Once settled, its bounds stay, whatever has become of the topic since.
   const topicIds = topicIdsOf(found?.ranges ?? [])
   const { ranges, notes, trace } = found

@@ -39,3 +39,9 @@ test.for([
 test('a partition that is named twice is refused', () => {
   expect(() => parseTarget('orders:1:1,orders:01:2')).toThrow('--to names partition orders:1 twice.')
 })
+
+test('a time in seconds is refused: as milliseconds it would reset to before every record', () => {
+  expect(() => parseTarget('1795176000')).toThrow(
+    '--to 1795176000 is in seconds, it seems, and milliseconds are meant here: 1795176000000 is',
+  )
+})

@@ -2,7 +2,7 @@ import { temporaryFolder } from '../../connectors/files/temporary-folder.ts'
 import { writeJob } from './write-job.ts'
 
 /** When the first record was written; one comes each minute. */
-const FIRST_RECORD_AT = Date.UTC(2026, 10, 1)
+const FIRST_RECORD_AT = Date.UTC(2021, 10, 1)
 
 /**
  * A job over a log in memory, the same at each start: topic `orders`, 3 partitions of 100 records, read 90 a batch into files and to the console.

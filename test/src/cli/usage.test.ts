@@ -77,6 +77,7 @@ describe('a wrong call ends with 2 and a hint', () => {
     [['run', 'orders.ts', '--until'], 'argument missing'],
     [['run', 'orders.ts', '--until', 'yesterday'], "It is 'latest', a date (2026-11-20, in UTC), a time with a zone"],
     [['run', 'orders.ts', '--until', '2026-11-20T12:00:00'], 'a time with a zone'],
+    [['run', 'orders.ts', '--until', '1795176000'], '--until 1795176000 is in seconds'],
     [['offsets', 'shw', 'orders.ts'], 'Did you mean show?'],
     [['offsets', 'show'], 'Which stream? Name its job, or --stream with --store.'],
     [

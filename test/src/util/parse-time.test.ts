@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseDuration } from '../../../src/util/parse-duration.ts'
-import { lacksZone, parseTime } from '../../../src/util/parse-time.ts'
+import { explainSeconds, lacksZone, parseTime } from '../../../src/util/parse-time.ts'
 
 describe('a time', () => {
   test.each([
@@ -23,9 +23,17 @@ describe('a time', () => {
     ['2026-11-20T25:00Z'],
     ['20.11.2026'],
     ['12345'],
+    ['1793491200'],
     [''],
-  ])('%j is none, for it has no zone, is no day, or no time', text => {
+  ])('%j is none, for it has no zone, is no day, or no time in milliseconds', text => {
     expect(parseTime(text)).toBeUndefined()
+  })
+
+  test('in seconds is told from one in milliseconds, with what it would be', () => {
+    expect(explainSeconds('1793491200')).toBe(
+      'is in seconds, it seems, and milliseconds are meant here: 1793491200000 is 2026-11-01T00:00:00.000Z.',
+    )
+    expect(['1793491200000', '2026-11-01', 'orders:0:1793491200'].map(explainSeconds)).toEqual([undefined, undefined, undefined])
   })
 
   test('that only lacks its zone is told from what is no time', () => {

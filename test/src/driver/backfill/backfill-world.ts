@@ -7,7 +7,7 @@ import { stream } from '../../../../src/index.ts'
 import { type CollectingSink, collectingSink, type MemorySource, memorySource } from '../../../../src/testing/index.ts'
 
 /** When the first record of a world was written. */
-export const FIRST_AT = Date.UTC(2026, 10, 1)
+export const FIRST_AT = Date.UTC(2021, 10, 1)
 export const MINUTE = 60_000
 
 /** The moment `minutes` after the first record. */

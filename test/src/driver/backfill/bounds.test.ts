@@ -15,8 +15,8 @@ describe('the bounds of a backfill', () => {
     const world = new BackfillWorld()
     await world.fill(60)
     const at = (text: string, to: string) => world.plan({ from: text, to })
-    expect(shown(await at('2026-11-01T01:10+01:00', '2026-11-01T00:25:00Z'))).toEqual(['0 [10, 25)', '1 [10, 25)'])
-    expect(shown(await at('2026-11-01', String(FIRST_AT + 5 * MINUTE)))).toEqual(['0 [0, 5)', '1 [0, 5)'])
+    expect(shown(await at('2021-11-01T01:10+01:00', '2021-11-01T00:25:00Z'))).toEqual(['0 [10, 25)', '1 [10, 25)'])
+    expect(shown(await at('2021-11-01', String(FIRST_AT + 5 * MINUTE)))).toEqual(['0 [0, 5)', '1 [0, 5)'])
     expect(shown(await at('earliest', 'latest'))).toEqual(['0 [0, 60)', '1 [0, 60)'])
   })
 
@@ -91,14 +91,15 @@ describe('bounds that cannot be', () => {
 
   test('are told by what is wrong with them', async () => {
     await world.fill(60)
-    expect(await refused('2026-11-02', '2026-11-01')).toMatch(
-      /^CONFIG: .*begin at 2026-11-02T00:00:00.000Z, which is after its end, 2026-11-01T/,
+    expect(await refused('2021-11-02', '2021-11-01')).toMatch(
+      /^CONFIG: .*begin at 2021-11-02T00:00:00.000Z, which is after its end, 2021-11-01T/,
     )
-    expect(await refused('2026-11-01', '2026-11-01')).toMatch(/^CONFIG: .*begin and end at 2026-11-01T00:00:00.000Z: nothing is between/)
-    expect(await refused('2026-11-01', '2999-01-01')).toMatch(/^CONFIG: .*end at 2999-01-01T00:00:00.000Z, which is yet to come.*latest/)
-    expect(await refused('2026-11-01T00:00', 'latest')).toMatch(/^CONFIG: from 2026-11-01T00:00 has no zone.*2026-11-01T00:00Z/)
-    expect(await refused('2026-11-01 00:00:00', 'latest')).toMatch(/^CONFIG: .*has no zone.* 2026-11-01T00:00:00Z/)
-    expect(await refused('2026-02-30', 'latest')).toMatch(/^CONFIG: from 2026-02-30 is not understood/)
+    expect(await refused('2021-11-01', '2021-11-01')).toMatch(/^CONFIG: .*begin and end at 2021-11-01T00:00:00.000Z: nothing is between/)
+    expect(await refused('2021-11-01', '2999-01-01')).toMatch(/^CONFIG: .*end at 2999-01-01T00:00:00.000Z, which is yet to come.*latest/)
+    expect(await refused('2021-11-01T00:00', 'latest')).toMatch(/^CONFIG: from 2021-11-01T00:00 has no zone.*2021-11-01T00:00Z/)
+    expect(await refused('2021-11-01 00:00:00', 'latest')).toMatch(/^CONFIG: .*has no zone.* 2021-11-01T00:00:00Z/)
+    expect(await refused('2021-02-30', 'latest')).toMatch(/^CONFIG: from 2021-02-30 is not understood/)
+    expect(await refused('1635724800', 'latest')).toMatch(/^CONFIG: from 1635724800 is in seconds.* 1635724800000 is 2021-11-01T/)
     expect(await refused('yesterday', 'latest')).toMatch(/^CONFIG: from yesterday is not understood. It is 'earliest', a date/)
     expect(await refused('latest', 'latest')).toMatch(/^CONFIG: from latest is not understood/)
     expect(await refused('earliest', 'batch:0')).toMatch(/^CONFIG: to batch:0 is not understood/)
@@ -112,7 +113,7 @@ describe('bounds that cannot be', () => {
     expect(await refused('earliest', 'latest', { exactTime: true })).toMatch(
       /^CONFIG: Exact time goes by .* neither end of the backfill is a time/,
     )
-    expect(await refused('2026-11-01', 'latest', { lateMs: 5 })).toMatch(/^CONFIG: Late records/)
+    expect(await refused('2021-11-01', 'latest', { lateMs: 5 })).toMatch(/^CONFIG: Late records/)
     expect(await refused('earliest', 'latest', { name: 'orders' })).toMatch(/^CONFIG: --name orders is the stream itself/)
     expect(await refused('earliest', 'latest', { outputs: ['tables'] })).toMatch(/no output tables/)
     expect(await refused('earliest', 'latest', { maxRate: 0, lateMs: -1 })).toMatch(/2 options are wrong:\n.*\n.*/)
@@ -178,7 +179,7 @@ describe('records that retention has taken', () => {
     await expect(world.plan({ from: minute(10), to: minute(40) })).rejects.toMatchObject({
       code: 'DATA_LOSS',
       message: expect.stringMatching(
-        /may have taken records of the window: orders\/0 begins at 20, orders\/1 begins at 20.*\(that of orders\/0 is of 2026-11-01T00:20:00.000Z\)/,
+        /may have taken records of the window: orders\/0 begins at 20, orders\/1 begins at 20.*\(that of orders\/0 is of 2021-11-01T00:20:00.000Z\)/,
       ),
     })
     expect(shown(await world.plan({ from: minute(10), to: minute(40), whatIsLeft: true }))).toEqual(['0 [20, 40)', '1 [20, 40)'])

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { StreamEvent } from '../../../../src/core/events.ts'
 import { collectingSink } from '../../../../src/testing/index.ts'
 import { BackfillWorld, minute, shown, values } from './backfill-world.ts'
@@ -42,6 +42,18 @@ describe('a backfill', () => {
     expect(plan.ranges.map(({ position }) => position)).toEqual([10, 10])
     // A task of the batch that was begun may have been in before the other one failed; it is not read again.
     expect([30, 40]).toContain(records)
+    expect(world.rowsOf('orders~backfill-1')).toEqual(values([0, 1], 0, 30))
+  })
+
+  test('that was settled is gone on with where the clock says now that its end is yet to come', async () => {
+    const world = new BackfillWorld()
+    await world.fill(30)
+    const window = { from: minute(0), to: minute(30) }
+    await cutShort(world, window)
+    vi.useFakeTimers({ toFake: ['Date'], now: minute(10).timestamp })
+    onTestFinished(() => void vi.useRealTimers())
+    await expect(world.plan({ ...window, to: minute(20) })).rejects.toMatchObject({ message: expect.stringContaining('yet to come') })
+    expect((await world.backfill(window)).plan).toMatchObject({ name: 'orders~backfill-1', isResumed: true, offsets: 60 })
     expect(world.rowsOf('orders~backfill-1')).toEqual(values([0, 1], 0, 30))
   })
 
