@@ -15,6 +15,11 @@ export function driverCommand(fleet: FleetStream, ...args: readonly string[]): F
   return command(fleet, ['run', job, ...args], '')
 }
 
+/** `tidemark backfill`, with its tasks on executors. */
+export function backfillCommand(fleet: FleetStream, redis: string, ...args: readonly string[]): FleetCommand {
+  return command(fleet, ['backfill', job, '--executors', redis, '--yes', ...args], '')
+}
+
 /** `tidemark executor`, which strikes where `strike` says. */
 export function executorCommand(fleet: FleetStream, redis: string, threads = 1, strike = ''): FleetCommand {
   return command(fleet, ['executor', job, '--executors', redis, '--threads', String(threads)], strike)

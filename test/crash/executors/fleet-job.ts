@@ -15,7 +15,7 @@ import { insertWithoutLedger } from './insert-without-ledger.ts'
 import { asMatrix, type FleetOutput, type FleetStream } from './plan.ts'
 
 const about: FleetStream = JSON.parse(process.env.FLEET ?? '')
-const { folder, postgres, taskMs, isHeld, exitEvery } = about
+const { folder, postgres, taskMs, isHeld, exitEvery, startingOffsets } = about
 strikeAtRename()
 
 const job = stream({
@@ -26,7 +26,11 @@ const job = stream({
   leaseTtlMs: about.leaseTtlMs,
 })
 for (const { topic, outputs } of about.flows) {
-  const source = kafkaSource({ kafka: { brokers: [...about.brokers], logLevel: 0 }, topics: [topic] })
+  const source = kafkaSource({
+    kafka: { brokers: [...about.brokers], logLevel: 0 },
+    topics: [topic],
+    ...(startingOffsets && { startingOffsets }),
+  })
   const rows = job
     .from(withStrikes(source))
     .map((record: KafkaRecord): PlaceRow => ({ topic: record.topic, part: record.partition, place: record.offset }))

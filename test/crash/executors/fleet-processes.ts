@@ -1,11 +1,17 @@
 import { expect } from 'vitest'
 import { NodeProcess } from '../../src/cli/node-process.ts'
-import { driverCommand, executorCommand } from './fleet-commands.ts'
+import { backfillCommand, driverCommand, executorCommand } from './fleet-commands.ts'
 import type { FleetStream } from './plan.ts'
 
 /** A driver of the fleet that runs tasks on executors; by default it ends with what is there. */
 export function startDriver(fleet: FleetStream, redis: string, args: readonly string[] = ['--until', 'latest']): NodeProcess {
   const { args: all, env } = driverCommand(fleet, '--executors', redis, ...args)
+  return new NodeProcess(all, { env })
+}
+
+/** A backfill of the fleet's stream, whose tasks run on executors. */
+export function startBackfill(fleet: FleetStream, redis: string, ...args: readonly string[]): NodeProcess {
+  const { args: all, env } = backfillCommand(fleet, redis, ...args)
   return new NodeProcess(all, { env })
 }
 

@@ -1,3 +1,4 @@
+import type { StartingOffsets } from '../../../src/core/source.ts'
 import type { MatrixStream, OutputKind } from '../matrix/plan.ts'
 
 /** What an output of a fleet's job writes: of the matrix, or rows into a table by the job's own function, which promises no more than that none is lost. */
@@ -20,6 +21,8 @@ export type FleetStream = {
   readonly taskMs: number
   /** Tasks say `held <epoch>` and wait until the gate is opened; see `gate.ts`. */
   readonly isHeld: boolean
+  /** Where it begins where its store knows of no offset; earliest by default. */
+  readonly startingOffsets?: StartingOffsets
   /** A task in so many ends its process when it first runs; 0 for none. */
   readonly exitEvery: number
 }
