@@ -44,7 +44,7 @@ export type ParquetSinkOptions<Row> = FilesOptions<Row> & {
   readonly columns: { readonly [Name in keyof NoInfer<Row> & string]?: ParquetColumn }
   /** Of each page: `snappy`, `gzip`, `zstd` or `none`. @default 'snappy' */
   readonly compression?: ParquetCompression
-  /** How many bytes of rows a task holds before it writes a row group. @default 32 MiB */
+  /** How many bytes of rows a task holds, of all its folders together, before it writes those of the largest as a row group. In memory up to twice as many. @default 32 MiB */
   readonly rowGroupBytes?: number
 }
 

@@ -136,6 +136,8 @@ export class TaskFiles {
   async #flush(open: Open): Promise<void> {
     this.#buffered -= open.encoder.buffered
     await open.file.append(await open.encoder.flush())
+    // A file alone goes on with its memory. Of many, each would keep that of its largest row group until the task ends.
+    if (this.#options.partitions !== undefined) open.encoder.release()
     const others = [...this.#files.values()].filter(({ file }) => file.isOpen && file !== open.file)
     if (others.length < MAX_OPEN_FILES) return
     await others.reduce((a, b) => (a.lastUsed < b.lastUsed ? a : b)).file.park()
@@ -148,6 +150,7 @@ export class TaskFiles {
 
 async function finish({ file, encoder, rows, folder, levels }: Open): Promise<WrittenFile> {
   await file.append(await encoder.end())
+  encoder.release()
   await file.finish()
   return { folder, levels, rows, aside: file.path, bytes: file.bytes, headerBytes: encoder.headerBytes }
 }

@@ -33,4 +33,6 @@ export interface RowEncoder {
   flush(): Promise<readonly Uint8Array[]>
   /** The last bytes of the file. A file without rows is one that readers take for an empty table. */
   end(): Promise<readonly Uint8Array[]>
+  /** Gives back memory that is kept for the next bytes; what was given out is written by then. */
+  release(): void
 }

@@ -68,4 +68,7 @@ class LineEncoder implements RowEncoder {
   async end(): Promise<readonly Uint8Array[]> {
     return this.#isBegun && this.#text === '' ? [] : this.flush()
   }
+
+  /** What was given out is held no more. */
+  release(): void {}
 }

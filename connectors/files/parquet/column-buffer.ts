@@ -1,9 +1,12 @@
-const FIRST_SIZE = 4 * 1024
+/** Small, for a task may have a thousand folders with a hundred columns each. */
+const FIRST_SIZE = 64
+const NOTHING = Buffer.alloc(0)
+const VIEW_OF_NOTHING = viewOf(NOTHING)
 
 /** Where the values of one column are encoded, of a whole row group one after another, with what its statistics need. */
 export class ColumnBuffer {
-  bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_SIZE)
-  view: DataView = viewOf(this.bytes)
+  bytes: Buffer = NOTHING
+  view: DataView = VIEW_OF_NOTHING
   at = 0
   /** Of numbers; Infinity and -Infinity before the first. */
   min = Number.POSITIVE_INFINITY
@@ -20,10 +23,24 @@ export class ColumnBuffer {
   /** Makes room for `size` more bytes. */
   reserve(size: number): void {
     if (this.at + size <= this.bytes.length) return
-    const bytes = Buffer.allocUnsafeSlow(Math.max(this.at + size, 2 * this.bytes.length))
-    this.bytes.copy(bytes, 0, 0, this.at)
+    const bytes = Buffer.allocUnsafeSlow(Math.max(FIRST_SIZE, this.at + size, 2 * this.bytes.length))
+    const before = this.bytes
+    before.copy(bytes, 0, 0, this.at)
     this.bytes = bytes
     this.view = viewOf(bytes)
+    free(before)
+  }
+
+  /**
+   * Gives its memory back at once, and not with a collection that comes when it comes: many files that are filled one after another would hold a row group
+   * each. Nobody may still read what was in here.
+   */
+  release(): void {
+    const before = this.bytes
+    this.clear()
+    this.bytes = NOTHING
+    this.view = VIEW_OF_NOTHING
+    free(before)
   }
 
   /** Takes bytes that lie in here into the statistics. */
@@ -59,6 +76,11 @@ function isBelow(bytes: Buffer, at: number, length: number, otherAt: number, oth
     if (difference !== 0) return difference < 0
   }
   return length < otherLength
+}
+
+/** Moved away into a buffer of no bytes, memory is free without waiting for a collection. */
+function free(bytes: Buffer): void {
+  if (bytes.length > 0) (bytes.buffer as ArrayBuffer).transfer(0)
 }
 
 function viewOf(bytes: Buffer): DataView {

@@ -83,6 +83,11 @@ export class ColumnWriter {
     return { chunk, pieces: pages.flatMap(({ header, body }) => [header, body]), bytes, uncompressed }
   }
 
+  /** Gives back the memory that the next row group would use again. */
+  release(): void {
+    this.#out.release()
+  }
+
   #addNull(row: number): void {
     if (!this.#column.isNullable) throw new WrongValue('a value: the column is not nullable')
     if (this.#levels === undefined || row >= this.#levels.length) {

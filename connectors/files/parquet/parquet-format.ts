@@ -107,4 +107,8 @@ class ParquetEncoder implements RowEncoder {
     footer.appendBytes(MAGIC)
     return [...pieces, footer.getBytes()]
   }
+
+  release(): void {
+    for (const column of this.#columns) column.release()
+  }
 }
