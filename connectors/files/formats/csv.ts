@@ -16,6 +16,8 @@ export type CsvOptions = {
  */
 export function csvFormat({ columns, header, delimiter }: CsvOptions, compression: TextCompression): Format {
   const quoted = new RegExp(`["\\r\\n${delimiter.replace(/[\\\]^-]/g, '\\$&')}]|^\\s|\\s$|^$`)
+  // What a number may have beside digits and letters, which no delimiter is: -1.5e+21.
+  const splitsNumbers = /[-+.]/.test(delimiter)
   const quote = (text: string) => (quoted.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
   const line = (row: unknown, place: number, task: Task): string => {
     let column: string | undefined
@@ -28,7 +30,7 @@ export function csvFormat({ columns, header, delimiter }: CsvOptions, compressio
         value = object[column]
         if (i > 0) text += delimiter
         if (typeof value === 'string') text += quote(value)
-        else if (typeof value === 'number' && delimiter !== '.' && delimiter !== '-') text += value
+        else if (typeof value === 'number' && !splitsNumbers) text += value
         else if (value !== null && value !== undefined) text += quote(toText(value))
       }
       // A line without anything is one that readers skip.

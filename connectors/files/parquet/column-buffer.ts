@@ -31,6 +31,14 @@ export class ColumnBuffer {
     free(before)
   }
 
+  /** Makes room for a value of `size` bytes behind the others and gives its place. `bytes` and `view` may be others than before. */
+  take(size: number): number {
+    this.reserve(size)
+    const { at } = this
+    this.at = at + size
+    return at
+  }
+
   /**
    * Gives its memory back at once, and not with a collection that comes when it comes: many files that are filled one after another would hold a row group
    * each. Nobody may still read what was in here.
@@ -48,6 +56,12 @@ export class ColumnBuffer {
     const { bytes, least, greatest } = this
     if (least === undefined || isBelow(bytes, at, length, least.at, least.length)) this.least = { at, length }
     if (greatest === undefined || isBelow(bytes, greatest.at, greatest.length, at, length)) this.greatest = { at, length }
+  }
+
+  seeNumber(value: number): void {
+    if (value < this.min) this.min = value
+    if (value > this.max) this.max = value
+    if (Number.isNaN(value)) this.hasNaN = true
   }
 
   seeBig(value: bigint): void {

@@ -21,19 +21,17 @@ export const encodeJson: Encode = (out, value) => {
 
 export const encodeByteArray: Encode = (out, value) => {
   if (!(value instanceof Uint8Array)) throw new WrongValue('a Buffer or Uint8Array')
-  out.reserve(4 + value.length)
-  out.view.setUint32(out.at, value.length, true)
-  out.bytes.set(value, out.at + 4)
-  out.seeBytes(out.at + 4, value.length)
-  out.at += 4 + value.length
+  const at = out.take(4 + value.length)
+  out.view.setUint32(at, value.length, true)
+  out.bytes.set(value, at + 4)
+  out.seeBytes(at + 4, value.length)
 }
 
 export const encodeUuid: Encode = (out, value) => {
   if (typeof value !== 'string' || !UUID.test(value)) throw new WrongValue('the text of a UUID')
-  out.reserve(16)
-  out.bytes.write(value.replaceAll('-', ''), out.at, 'hex')
-  out.seeBytes(out.at, 16)
-  out.at += 16
+  const at = out.take(16)
+  out.bytes.write(value.replaceAll('-', ''), at, 'hex')
+  out.seeBytes(at, 16)
 }
 
 function writeText(out: ColumnBuffer, text: string): number {

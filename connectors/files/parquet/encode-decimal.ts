@@ -19,10 +19,9 @@ export function decimalEncoder(precision: number, scale: number): Encode {
     if (precision <= 9) writeInt32(out, Number(unscaled))
     else if (precision <= 18) writeBigInt64(out, unscaled)
     else {
-      out.reserve(WIDE_DECIMAL_BYTES)
-      out.view.setBigInt64(out.at, unscaled >> 64n)
-      out.view.setBigUint64(out.at + 8, BigInt.asUintN(64, unscaled))
-      out.at += WIDE_DECIMAL_BYTES
+      const at = out.take(WIDE_DECIMAL_BYTES)
+      out.view.setBigInt64(at, unscaled >> 64n)
+      out.view.setBigUint64(at + 8, BigInt.asUintN(64, unscaled))
       out.seeBig(unscaled)
     }
   }

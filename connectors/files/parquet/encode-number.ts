@@ -31,56 +31,44 @@ export const encodeFloat: Encode = (out, value) => {
   if (typeof value !== 'number' || (Number.isFinite(value) && !Number.isFinite(Math.fround(value))))
     throw new WrongValue('a number that 32 bits can hold')
   const single = Math.fround(value)
-  out.reserve(4)
-  out.view.setFloat32(out.at, single, true)
-  out.at += 4
-  seeNumber(out, single)
+  const at = out.take(4)
+  out.view.setFloat32(at, single, true)
+  out.seeNumber(single)
 }
 
 export const encodeDouble: Encode = (out, value) => {
   if (typeof value !== 'number') throw new WrongValue('a number')
-  out.reserve(8)
-  out.view.setFloat64(out.at, value, true)
-  out.at += 8
-  seeNumber(out, value)
+  const at = out.take(8)
+  out.view.setFloat64(at, value, true)
+  out.seeNumber(value)
 }
 
 /** A byte a value; the page packs them into bits. */
 export const encodeBoolean: Encode = (out, value) => {
   if (typeof value !== 'boolean') throw new WrongValue('true or false')
   const bit = value ? 1 : 0
-  out.reserve(1)
-  out.bytes[out.at] = bit
-  out.at += 1
-  seeNumber(out, bit)
+  const at = out.take(1)
+  out.bytes[at] = bit
+  out.seeNumber(bit)
 }
 
 export function writeInt32(out: ColumnBuffer, whole: number): void {
-  out.reserve(4)
-  out.view.setInt32(out.at, whole, true)
-  out.at += 4
-  seeNumber(out, whole)
+  const at = out.take(4)
+  out.view.setInt32(at, whole, true)
+  out.seeNumber(whole)
 }
 
 /** A safe integer as 8 bytes. */
 export function writeInt64(out: ColumnBuffer, whole: number): void {
-  out.reserve(8)
-  out.view.setInt32(out.at, whole | 0, true)
-  out.view.setInt32(out.at + 4, Math.floor(whole / TWO_32), true)
-  out.at += 8
-  seeNumber(out, whole)
+  const at = out.take(8)
+  out.view.setInt32(at, whole | 0, true)
+  out.view.setInt32(at + 4, Math.floor(whole / TWO_32), true)
+  out.seeNumber(whole)
 }
 
 /** Any integer of 64 bits. */
 export function writeBigInt64(out: ColumnBuffer, whole: bigint): void {
-  out.reserve(8)
-  out.view.setBigInt64(out.at, whole, true)
-  out.at += 8
+  const at = out.take(8)
+  out.view.setBigInt64(at, whole, true)
   out.seeBig(whole)
-}
-
-function seeNumber(out: ColumnBuffer, value: number): void {
-  if (value < out.min) out.min = value
-  if (value > out.max) out.max = value
-  if (Number.isNaN(value)) out.hasNaN = true
 }

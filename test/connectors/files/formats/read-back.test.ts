@@ -145,6 +145,30 @@ describe('CSV', () => {
     expect(text).toBe('1970-01-01T00:00:00.000Z;"[1,{""x"":"";""}]"\n";";12\n')
   })
 
+  test.each([...",;|\t :+-.#/*$^]~\\'!%&()<=>?@[`{}", '·'])(
+    'is read back by its delimiter, whatever a value has in it: %j',
+    async delimiter => {
+      const directory = temporaryFolder()
+      type Cells = {
+        readonly big: number
+        readonly least: number
+        readonly whole: bigint
+        readonly at: Date
+        readonly is: boolean
+        readonly text: string
+      }
+      const columns = ['big', 'least', 'whole', 'at', 'is', 'text'] as const
+      const row: Cells = { big: 1e21, least: -5e-324, whole: -7n, at: new Date(0), is: true, text: `a${delimiter}b` }
+      const sink = csvSink<Cells>({ directory, columns, delimiter })
+      await sink.write(task(), rowsOf([row, { ...row, text: delimiter }]), running)
+      const names = columns.map(name => `'${name}': 'VARCHAR'`).join(', ')
+      const options = `header = true, auto_detect = false, delim = '${delimiter.replace("'", "''")}', quote = '"', escape = '"', columns = {${names}}`
+      const path = join(directory, 'orders', '3', '0000000000000120-0000000000000180-b7.csv')
+      const read = { big: '1e+21', least: '-5e-324', whole: '-7', at: '1970-01-01T00:00:00.000Z', is: 'true', text: `a${delimiter}b` }
+      expect(await duckdb(`select * from read_csv('${path}', ${options})`)).toEqual([read, { ...read, text: delimiter }])
+    },
+  )
+
   test.each([
     [
       'bytes',
