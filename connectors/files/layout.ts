@@ -4,6 +4,7 @@ import { escapeName } from './escape-name.ts'
 
 /** The folder inside an output's directory that holds what is not data. No topic's folder has this name: a leading `_` is escaped. */
 const PRIVATE_FOLDER = '_tidemark'
+const PARTS = 'parts'
 /** As many as the largest safe integer has, so that names sort as their offsets do. */
 const OFFSET_DIGITS = 16
 const BATCH_DIGITS = 16
@@ -57,7 +58,7 @@ export function driverFile(directory: string, epoch: number, about: string, nonc
 
 /** Where parts lie until they are put together, a folder a batch. */
 export function partsFolder(directory: string): string {
-  return join(directory, PRIVATE_FOLDER, 'parts')
+  return join(directory, PRIVATE_FOLDER, PARTS)
 }
 
 /** The folder of one batch's parts, a folder a task. */
@@ -69,6 +70,12 @@ export function batchFolder(directory: string, batchId: number): string {
 export function parseBatchFolder(name: string): number | undefined {
   const match = BATCH_FOLDER.exec(name)
   return match ? Number(match[1]) : undefined
+}
+
+/** The batch of a part by its path in the manifest; undefined for what is no part. */
+export function batchOfPart(path: string): number | undefined {
+  const [top, parts, batch = ''] = path.split('/')
+  return top === PRIVATE_FOLDER && parts === PARTS ? parseBatchFolder(batch) : undefined
 }
 
 /** The folder of one task's parts. */

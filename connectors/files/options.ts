@@ -16,7 +16,7 @@ export type FilesOptions<Row> = {
   readonly rollBytes?: number
   /** Parts are put together once the oldest of a folder is so old, ms of batch time. @default 600_000 where `rollBytes` is given */
   readonly rollMs?: number
-  /** How long parts that were put together stay for readers that have them in a list, ms of batch time. @default 60_000 */
+  /** How long parts that were put together stay for readers that have them in a list, ms. Across restarts too. @default 60_000 */
   readonly keepReplacedMs?: number
 }
 

@@ -1,10 +1,11 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../../src/core/clock.ts'
 import type { CompletedBatch } from '../../src/core/sink.ts'
 import { listIfThere, onDisk, readIfThere } from './disk-error.ts'
 import type { FencedDisk } from './fenced-disk.ts'
 import { joinFiles } from './formats/join-files.ts'
-import { batchFolder, parseBatchFolder, partsFolder, relativePath, rollingFile } from './layout.ts'
+import { batchFolder, batchOfPart, parseBatchFolder, partsFolder, relativePath, rollingFile } from './layout.ts'
 import { RECORD_NAME } from './layouts/task-record.ts'
 import type { ManifestFile } from './manifest/manifest-version.ts'
 import type { ManifestWriter } from './manifest/manifest-writer.ts'
@@ -15,11 +16,12 @@ export type RollRule = {
   readonly bytes: number
   /** Of batch times, between the oldest part and the batch that is committed. */
   readonly ms: number
-  /** How long parts that were put together stay for those who have them in a list. */
+  /** How long parts that were put together stay for those who have them in a list, by the clock: readers know nothing of batch times. */
   readonly keepMs: number
 }
 
 type Part = ManifestFile & { readonly part: NonNullable<ManifestFile['part']> }
+type Replaced = { readonly path: string; readonly batchId: number; readonly since: number }
 type Rolled = { readonly file: ManifestFile; readonly aside: string }
 
 /**
@@ -36,20 +38,24 @@ export class Roller {
   readonly #disk: FencedDisk
   readonly #manifest: ManifestWriter
   readonly #rule: RollRule
+  readonly #clock: Clock
   /** Parts that count and wait, by where they go. */
   readonly #waiting = new Map<string, Part[]>()
-  /** Parts that no longer count, and since which batch time. */
-  #replaced: { readonly path: string; readonly batchId: number; readonly since: number }[] = []
+  /** Parts that no longer count, and since when. */
+  #replaced: Replaced[] = []
   /** How many parts of a batch are still there for a reason. */
   readonly #kept = new Map<number, number>()
   /** Whether something was put in place of which the manifest may know nothing. */
   #isUncertain = false
 
-  constructor(disk: FencedDisk, manifest: ManifestWriter, rule: RollRule) {
+  constructor(disk: FencedDisk, manifest: ManifestWriter, rule: RollRule, clock: Clock) {
     this.#disk = disk
     this.#manifest = manifest
     this.#rule = rule
+    this.#clock = clock
     for (const file of manifest.files.values()) if (isPart(file)) this.#wait(file)
+    // A reader may have read the list before a restart. Another machine's clock may have been ahead of this one's.
+    for (const [path, at] of manifest.replaced) this.#keep({ path, batchId: batchOfPart(path) ?? 0, since: Math.min(at, clock.now()) })
   }
 
   /**
@@ -63,24 +69,14 @@ export class Roller {
     }
   }
 
-  /** Takes away parts that were put together, and those of batches that never counted. */
-  removePartsUntil(lastComplete: number): Promise<void> {
-    return this.#removeParts(batchId => batchId <= lastComplete)
-  }
-
-  /** Puts together all that waits and removes all parts, so that no batch to come finds one of its name. */
-  async settle(): Promise<void> {
-    await this.rollAll()
-    await this.#remove(relativePath(this.#disk.directory, partsFolder(this.#disk.directory)))
-    this.#replaced = []
-    this.#kept.clear()
-  }
-
-  async #removeParts(isOver: (batchId: number) => boolean): Promise<void> {
+  /** Takes away parts that were put together long enough ago, and those of batches that never counted. */
+  async removePartsUntil(lastComplete: number): Promise<void> {
+    await this.removeReplaced(lastComplete)
     const { directory } = this.#disk
+    const isKept = new Set(this.#replaced.map(({ path }) => path))
     for (const { name } of await listIfThere(partsFolder(directory))) {
       const batchId = parseBatchFolder(name)
-      if (batchId === undefined || !isOver(batchId)) continue
+      if (batchId === undefined || batchId > lastComplete) continue
       if (!this.#kept.has(batchId)) {
         await this.#remove(relativePath(directory, batchFolder(directory, batchId)))
         continue
@@ -88,16 +84,25 @@ export class Roller {
       for (const task of await listIfThere(batchFolder(directory, batchId))) {
         for (const part of await listIfThere(join(batchFolder(directory, batchId), task.name))) {
           const path = relativePath(directory, join(batchFolder(directory, batchId), task.name, part.name))
-          if (part.name !== RECORD_NAME && !this.#manifest.files.has(path)) await this.#remove(path)
+          if (part.name !== RECORD_NAME && !this.#manifest.files.has(path) && !isKept.has(path)) await this.#remove(path)
         }
       }
     }
   }
 
+  /** Puts together all that waits and removes all parts, so that no batch to come finds one of its name. */
+  async settle(): Promise<void> {
+    await this.rollAll()
+    await this.#remove(relativePath(this.#disk.directory, partsFolder(this.#disk.directory)))
+    for (const { path } of this.#replaced) this.#manifest.forgetReplaced(path)
+    this.#replaced = []
+    this.#kept.clear()
+  }
+
   /** Makes a batch count: its parts, put together with those before where they are enough. */
   async commit(batch: CompletedBatch, parts: readonly ManifestFile[]): Promise<void> {
-    await this.#publish(batch.id, batch.batchTime, parts.filter(isPart), waiting => this.#isDue(waiting, batch.batchTime))
-    await this.#clean(batch.id, batch.batchTime)
+    await this.#publish(batch.id, parts.filter(isPart), waiting => this.#isDue(waiting, batch.batchTime))
+    await this.removeReplaced(batch.id - 1)
   }
 
   /**
@@ -106,8 +111,7 @@ export class Roller {
    */
   async rollAll(): Promise<void> {
     if (this.#waiting.size === 0 || this.#isUncertain) return
-    const newest = Math.max(...[...this.#waiting.values()].flat().map(({ batchTime }) => batchTime))
-    await this.#publish(this.#manifest.batchId, newest, [], () => true)
+    await this.#publish(this.#manifest.batchId, [], () => true)
   }
 
   #isDue(parts: readonly Part[], batchTime: number): boolean {
@@ -116,7 +120,7 @@ export class Roller {
     return bytes >= this.#rule.bytes || batchTime - oldest >= this.#rule.ms
   }
 
-  async #publish(batchId: number, batchTime: number, parts: readonly Part[], isDue: (parts: readonly Part[]) => boolean): Promise<void> {
+  async #publish(batchId: number, parts: readonly Part[], isDue: (parts: readonly Part[]) => boolean): Promise<void> {
     const added = groupByTarget(parts)
     const due: Part[][] = []
     for (const target of new Set([...this.#waiting.keys(), ...added.keys()])) {
@@ -140,9 +144,10 @@ export class Roller {
     })
     this.#isUncertain = false
     for (const part of parts) this.#wait(part)
+    const since = this.#clock.now()
     for (const [target, group] of groupByTarget(due.flat())) {
       this.#waiting.delete(target)
-      for (const { path, batches } of group) this.#replaced.push({ path, batchId: batches[1], since: batchTime })
+      for (const { path, batches } of group) this.#replaced.push({ path, batchId: batches[1], since })
     }
     // Of a batch without parts the folder goes as well.
     if (!this.#kept.has(batchId)) this.#kept.set(batchId, 0)
@@ -185,26 +190,36 @@ export class Roller {
     const waiting = this.#waiting.get(target)
     if (waiting === undefined) this.#waiting.set(target, [part])
     else waiting.push(part)
-    this.#kept.set(part.batches[1], (this.#kept.get(part.batches[1]) ?? 0) + 1)
+    this.#count(part.batches[1], 1)
+  }
+
+  #keep(replaced: Replaced): void {
+    this.#replaced.push(replaced)
+    this.#count(replaced.batchId, 1)
+  }
+
+  #count(batchId: number, difference: 1 | -1): void {
+    this.#kept.set(batchId, (this.#kept.get(batchId) ?? 0) + difference)
   }
 
   /**
-   * Removes parts that were put together long enough ago. Never those of the batch that was just published: until the store has committed it, they are
-   * how a task that comes again knows that it is in. That one cannot be removed is no news beside a batch that counts: it is tried again.
+   * Removes parts of batches up to `lastComplete` that were put together long enough ago. Never those of a batch that the store may not have committed:
+   * they are how a task that comes again knows that it is in. That one cannot be removed is no news beside a batch that counts.
    */
-  async #clean(batchId: number, batchTime: number): Promise<void> {
-    const isOver = ({ batchId: of, since }: { readonly batchId: number; readonly since: number }) =>
-      of < batchId && batchTime - since >= this.#rule.keepMs
+  async removeReplaced(lastComplete: number): Promise<void> {
+    const now = this.#clock.now()
+    const isOver = ({ batchId, since }: Replaced) => batchId <= lastComplete && now - since >= this.#rule.keepMs
     const over = this.#replaced.filter(isOver)
     this.#replaced = this.#replaced.filter(part => !isOver(part))
-    for (const { path, batchId: of } of over) {
+    for (const { path, batchId } of over) {
       await this.#remove(path).catch(() => {})
-      this.#kept.set(of, (this.#kept.get(of) ?? 1) - 1)
+      this.#manifest.forgetReplaced(path)
+      this.#count(batchId, -1)
     }
-    for (const [of, count] of this.#kept) {
-      if (count > 0 || of >= batchId) continue
-      this.#kept.delete(of)
-      await this.#remove(relativePath(this.#disk.directory, batchFolder(this.#disk.directory, of))).catch(() => {})
+    for (const [batchId, count] of this.#kept) {
+      if (count > 0 || batchId > lastComplete) continue
+      this.#kept.delete(batchId)
+      await this.#remove(relativePath(this.#disk.directory, batchFolder(this.#disk.directory, batchId))).catch(() => {})
     }
   }
 

@@ -1,5 +1,6 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { Clock } from '../../src/core/clock.ts'
 import { ConfigError, isTidemarkError } from '../../src/core/errors.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import type { CompletedBatch, FenceMark, ReadBackQuery, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
@@ -24,7 +25,7 @@ import { readJsonlRows } from './read-jsonl.ts'
 import { Roller } from './roller.ts'
 
 /** What the driver has in hand between its fence and its end. */
-type Driving = { readonly manifest: ManifestWriter; readonly roller: Roller | undefined }
+type Driving = { readonly manifest: ManifestWriter; readonly roller: Roller }
 
 /** What is taken away while it may still be renamed by its attempt: the first rename wins. */
 const TAKEN_AWAY = /^gone-/
@@ -54,6 +55,7 @@ export class FilesSink implements Sink<unknown> {
   readonly #directory: string
   readonly #format: Format
   readonly #options: CompleteFilesOptions
+  readonly #clock: Clock
   readonly #layout: Layout
   readonly #isOfParts: boolean
   readonly #durableFolders = new Set<string>()
@@ -63,7 +65,7 @@ export class FilesSink implements Sink<unknown> {
   /** The stream's id by the store, once it was opened: an attempt of a store that was replaced may carry a higher epoch than today's. */
   #streamId: string | undefined
 
-  constructor(format: Format, options: CompleteFilesOptions) {
+  constructor(format: Format, options: CompleteFilesOptions, clock: Clock) {
     const { directory, partitionBy, maxOpenPartitions } = options
     this.name = `files:${directory}`
     this.#given = directory.replace(/(?<=.)[/\\]+$/, '')
@@ -71,6 +73,7 @@ export class FilesSink implements Sink<unknown> {
     this.target = this.#given
     this.#format = format
     this.#options = options
+    this.#clock = clock
     this.#isOfParts = partitionBy !== undefined || rollRule(options) !== undefined
     const partitions = partitionBy && compilePartitions(partitionBy)
     this.#layout = this.#isOfParts
@@ -133,8 +136,9 @@ export class FilesSink implements Sink<unknown> {
     // It was published, and its driver ended before the store knew.
     if (batch.id <= manifest.batchId) return
     const files = await this.#layout.collect(batch)
-    if (roller !== undefined) await roller.commit(batch, files)
-    else if (files.length > 0) await manifest.publish({ batchId: batch.id, add: files, remove: [] })
+    if (this.#isOfParts) return roller.commit(batch, files)
+    if (files.length > 0) await manifest.publish({ batchId: batch.id, add: files, remove: [] })
+    await roller.removeReplaced(batch.id - 1)
   }
 
   /** Puts together what waits for more, so that a stream that ends leaves files; whoever comes next goes on with new ones. */
@@ -143,7 +147,7 @@ export class FilesSink implements Sink<unknown> {
     this.#driving = undefined
     this.#fence = ''
     try {
-      await driving?.roller?.rollAll()
+      await driving?.roller.rollAll()
     } catch (error) {
       // Then they are its successor's, who has them in its list.
       if (!isTidemarkError(error, 'FENCED')) throw error
@@ -162,7 +166,7 @@ export class FilesSink implements Sink<unknown> {
 
   forStream(stream: string): Sink<unknown> {
     const run = stream.slice(stream.lastIndexOf('~') + 1)
-    return new FilesSink(this.#format, { ...this.#options, directory: `${this.#given}~${escapeName(run)}` })
+    return new FilesSink(this.#format, { ...this.#options, directory: `${this.#given}~${escapeName(run)}` }, this.#clock)
   }
 
   /** What the directory knows against the offset store. */
@@ -198,11 +202,11 @@ export class FilesSink implements Sink<unknown> {
   async #takeOver(mark: FenceMark): Promise<Driving> {
     const { stream, output, epoch } = mark
     const disk = new FencedDisk(this.#directory, mark, this.#durableFolders)
-    const manifest = await ManifestWriter.open(disk, { stream, output, epoch })
+    const manifest = await ManifestWriter.open(disk, { stream, output, epoch }, this.#clock)
     const older = manifest.version === 0 ? await filesBeforeManifest(this.#directory, mark.lastComplete) : []
     if (older.length > 0) await manifest.publish({ batchId: mark.lastComplete, add: older, remove: [] })
     const rule = rollRule(this.#options) ?? { bytes: 0, ms: 0 }
-    const roller = new Roller(disk, manifest, { ...rule, keepMs: this.#options.keepReplacedMs })
+    const roller = new Roller(disk, manifest, { ...rule, keepMs: this.#options.keepReplacedMs }, this.#clock)
     await roller.removeUncounted(mark.adopt === true)
     const isOfStore = manifest.batchId === mark.lastComplete || manifest.batchId === mark.lastBegun
     if (mark.adopt === true && manifest.version > 0 && !isOfStore) {
@@ -213,7 +217,7 @@ export class FilesSink implements Sink<unknown> {
     // Parts of a layout before, to which nothing will be added.
     if (!this.#isOfParts) await roller.rollAll()
     await roller.removePartsUntil(mark.lastComplete)
-    return { manifest, roller: this.#isOfParts ? roller : undefined }
+    return { manifest, roller }
   }
 
   async #removeAttemptsBefore(epoch: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '../../src/core/clock.ts'
 import type { Sink } from '../../src/core/sink.ts'
 import { parseOptions } from '../../src/util/parse-options.ts'
 import { csvFormat } from './formats/csv.ts'
@@ -20,19 +21,19 @@ import { FilesSink } from './sink.ts'
  *
  * Throws `ConfigError` for a directory that is missing or empty; touches the disk only once the stream starts.
  */
-export function jsonlSink<Row = unknown>(options: JsonlSinkOptions<Row>): Sink<Row> {
+export function jsonlSink<Row = unknown>(options: JsonlSinkOptions<Row>, clock: Clock = systemClock): Sink<Row> {
   const { compression, ...files } = parseOptions(jsonlSinkOptions, options, 'jsonlSink')
-  return new FilesSink(jsonlFormat(compression), files)
+  return new FilesSink(jsonlFormat(compression), files, clock)
 }
 
 /** Rows as CSV files with the columns that are named, in the layouts of {@link jsonlSink}. Text, numbers, booleans and Dates as they are, the rest as JSON. */
-export function csvSink<Row = Record<string, unknown>>(options: CsvSinkOptions<Row>): Sink<Row> {
+export function csvSink<Row = Record<string, unknown>>(options: CsvSinkOptions<Row>, clock: Clock = systemClock): Sink<Row> {
   const { compression, columns, header, delimiter, ...files } = parseOptions(csvSinkOptions, options, 'csvSink')
-  return new FilesSink(csvFormat({ columns, header, delimiter }, compression), files)
+  return new FilesSink(csvFormat({ columns, header, delimiter }, compression), files, clock)
 }
 
 /** Rows as Parquet files with the columns that are declared, in the layouts of {@link jsonlSink}. A value that its column cannot take is a `RecordError`. */
-export function parquetSink<Row = Record<string, unknown>>(options: ParquetSinkOptions<Row>): Sink<Row> {
+export function parquetSink<Row = Record<string, unknown>>(options: ParquetSinkOptions<Row>, clock: Clock = systemClock): Sink<Row> {
   const { compression, columns, rowGroupBytes, ...files } = parseOptions(parquetSinkOptions, options, 'parquetSink')
-  return new FilesSink(parquetFormat({ columns, compression, rowGroupBytes }), files)
+  return new FilesSink(parquetFormat({ columns, compression, rowGroupBytes }), files, clock)
 }

@@ -34,8 +34,16 @@ export type ManifestVersion = {
   /** The last batch that counts with all its rows. */
   readonly batchId: number
   readonly add: readonly ManifestFile[]
+  /** What counted before and does not any more; also in a snapshot, for those who read by what all versions add and remove. */
   readonly remove: readonly string[]
+  /** When it was written, milliseconds since 1970 by its driver's clock: how long parts that it takes away have to stay. */
+  readonly at?: number
+  /** Of a snapshot: parts that versions before it took away, and that are still there for their readers. */
+  readonly replaced?: readonly ReplacedPart[]
 }
+
+/** A part whose rows count as another file's, and since when. */
+export type ReplacedPart = { readonly path: string; readonly at: number }
 
 const NAME = /^(\d{16})\.json$/
 

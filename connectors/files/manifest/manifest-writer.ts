@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../../../src/core/clock.ts'
 import { isThere } from '../disk-error.ts'
 import type { FencedDisk } from '../fenced-disk.ts'
 import { manifestFolder } from '../layout.ts'
@@ -16,7 +17,7 @@ const CHECKED_AT_ONCE = 32
 
 type About = Pick<ManifestVersion, 'stream' | 'output' | 'epoch'>
 
-const EMPTY: ManifestState = { version: 0, batchId: 0, files: new Map(), snapshotVersion: 0, changesSince: 0 }
+const EMPTY: ManifestState = { version: 0, batchId: 0, files: new Map(), replaced: new Map(), snapshotVersion: 0, changesSince: 0 }
 
 /** What a new version changes. */
 export type ManifestChange = { readonly batchId: number; readonly add: readonly ManifestFile[]; readonly remove: readonly string[] }
@@ -28,24 +29,28 @@ export type ManifestChange = { readonly batchId: number; readonly add: readonly 
 export class ManifestWriter {
   readonly #disk: FencedDisk
   readonly #about: About
+  readonly #clock: Clock
   readonly #files: Map<string, ManifestFile>
+  readonly #replaced: Map<string, number>
   #version: number
   #batchId: number
   #snapshotVersion: number
   #changesSince: number
 
-  private constructor(disk: FencedDisk, about: About, state: ManifestState) {
+  private constructor(disk: FencedDisk, about: About, clock: Clock, state: ManifestState) {
     this.#disk = disk
     this.#about = about
+    this.#clock = clock
     this.#files = new Map(state.files)
+    this.#replaced = new Map(state.replaced)
     this.#version = state.version
     this.#batchId = state.batchId
     this.#snapshotVersion = state.snapshotVersion
     this.#changesSince = state.changesSince
   }
 
-  static async open(disk: FencedDisk, about: About): Promise<ManifestWriter> {
-    return new ManifestWriter(disk, about, (await readManifest(disk.directory)) ?? EMPTY)
+  static async open(disk: FencedDisk, about: About, clock: Clock): Promise<ManifestWriter> {
+    return new ManifestWriter(disk, about, clock, (await readManifest(disk.directory)) ?? EMPTY)
   }
 
   /** 0 where the directory has no manifest yet. */
@@ -62,13 +67,27 @@ export class ManifestWriter {
     return this.#files
   }
 
+  /** Parts that no longer count and were not removed yet, by their paths, and since when; also those of drivers before. */
+  get replaced(): ReadonlyMap<string, number> {
+    return this.#replaced
+  }
+
+  /** A replaced part is there no more. */
+  forgetReplaced(path: string): void {
+    this.#replaced.delete(path)
+  }
+
   /** Makes a change durable, and visible all at once. */
   async publish({ batchId, add, remove }: ManifestChange): Promise<void> {
+    const at = this.#clock.now()
     const changes = this.#changesSince + add.length + remove.length
     const isSnapshot = this.#version === 0 || changes >= Math.max(FEWEST_CHANGES, this.#files.size / FILES_A_CHANGE)
-    if (!isSnapshot) await this.#write({ version: this.#version + 1, batchId, snapshot: false, add, remove })
-    else await this.#writeSnapshot(batchId, add, remove)
-    for (const path of remove) this.#files.delete(path)
+    if (!isSnapshot) await this.#write({ version: this.#version + 1, batchId, snapshot: false, add, remove, at })
+    else await this.#writeSnapshot({ batchId, add, remove }, at)
+    for (const path of remove) {
+      this.#files.delete(path)
+      this.#replaced.set(path, at)
+    }
     for (const file of add) this.#files.set(file.path, file)
     this.#version += 1
     this.#batchId = batchId
@@ -82,11 +101,14 @@ export class ManifestWriter {
     return this.publish({ batchId, add: [], remove: [] })
   }
 
-  async #writeSnapshot(batchId: number, add: readonly ManifestFile[], remove: readonly string[]): Promise<void> {
-    for (const path of await this.#missing([...this.#files.values()])) this.#files.delete(path)
+  async #writeSnapshot({ batchId, add, remove }: ManifestChange, at: number): Promise<void> {
+    const missing = await this.#missing([...this.#files.values()])
+    for (const path of missing) this.#files.delete(path)
+    const gone = [...remove, ...missing]
     const removed = new Set(remove)
     const all = [...[...this.#files.values()].filter(({ path }) => !removed.has(path)), ...add]
-    await this.#write({ version: this.#version + 1, batchId, snapshot: true, add: all, remove: [] })
+    const replaced = [...this.#replaced].map(([path, since]) => ({ path, at: since }))
+    await this.#write({ version: this.#version + 1, batchId, snapshot: true, add: all, remove: gone, at, replaced })
   }
 
   async #afterSnapshot(): Promise<void> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { ConflictError } from '../../../src/core/errors.ts'
 import { listIfThere, readIfThere } from '../disk-error.ts'
-import { manifestFolder } from '../layout.ts'
+import { batchOfPart, manifestFolder } from '../layout.ts'
 import { type ManifestFile, type ManifestVersion, parseVersion, parseVersionName, versionName } from './manifest-version.ts'
 
 /** What a manifest says at a time. */
@@ -10,6 +10,8 @@ export type ManifestState = {
   readonly batchId: number
   /** The files that count, by their paths, in the order in which they came. */
   readonly files: ReadonlyMap<string, ManifestFile>
+  /** Parts that no longer count and may still be there, by their paths, and since when, milliseconds since 1970. */
+  readonly replaced: ReadonlyMap<string, number>
   /** The version of the newest snapshot, and how many files came and went since. */
   readonly snapshotVersion: number
   readonly changesSince: number
@@ -71,12 +73,18 @@ async function readBack(folder: string, last: number): Promise<ManifestVersion[]
 
 function applyVersions(versions: readonly ManifestVersion[]): ManifestState {
   const files = new Map<string, ManifestFile>()
+  const gone = new Map<string, number>()
   let changesSince = 0
-  for (const { snapshot, add, remove } of versions) {
+  // A version of before there were times has none: nobody waits for its parts any more.
+  for (const { snapshot, add, remove, at = 0, replaced = [] } of versions) {
+    for (const part of replaced) gone.set(part.path, part.at)
     for (const file of add) files.set(file.path, file)
-    for (const path of remove) files.delete(path)
+    for (const path of remove) {
+      files.delete(path)
+      if (batchOfPart(path) !== undefined) gone.set(path, at)
+    }
     if (!snapshot) changesSince += add.length + remove.length
   }
   const [first, last] = [versions[0], versions.at(-1)] as [ManifestVersion, ManifestVersion]
-  return { version: last.version, batchId: last.batchId, files, snapshotVersion: first.version, changesSince }
+  return { version: last.version, batchId: last.batchId, files, replaced: gone, snapshotVersion: first.version, changesSince }
 }

@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { csvSink, jsonlSink, listFiles, parquetSink } from '../../../connectors/files/index.ts'
+import type { Clock } from '../../../src/core/clock.ts'
 import type { Sink } from '../../../src/core/sink.ts'
+import { ManualClock } from '../../../src/testing/index.ts'
 import { duckdb, sqlList } from '../../support/duckdb.ts'
 import { batchOf, drive, runBatch } from './batches.ts'
 import { completed, task } from './files-task.ts'
@@ -85,9 +87,9 @@ describe.each(KINDS)('batches put together: %s', (_name, make, read) => {
 })
 
 const open =
-  (directory: string, roll: object = { rollBytes: 1 }) =>
+  (directory: string, roll: object = { rollBytes: 1 }, clock?: Clock) =>
   () =>
-    parquetSink<Row>({ directory, columns: { id: 'int64', note: 'string' }, ...roll })
+    parquetSink<Row>({ directory, columns: { id: 'int64', note: 'string' }, ...roll }, clock)
 const read = (list: string) => `read_parquet(${list})`
 
 describe('parts become a file', () => {
@@ -136,15 +138,79 @@ describe('parts become a file', () => {
 
   test('and go themselves later, never those of the batch that its store may not have committed yet', async () => {
     const directory = temporaryFolder()
-    const sink = await drive(open(directory, { rollBytes: 1, keepReplacedMs: 1_500 }), 1, 0)
-    const parts = () => readdirSync(join(directory, '_tidemark', 'parts')).map(name => Number(name.slice(1)))
+    const clock = new ManualClock()
+    const sink = await drive(open(directory, { rollBytes: 1, keepReplacedMs: 1_500 }, clock), 1, 0)
     const seen: number[][] = []
     for (let batch = 1; batch <= 5; batch++) {
       await runBatch(sink, batch, [rowsOfBatch(batch, 0)])
-      seen.push(parts())
+      seen.push(partsOf(directory))
       expect(await sink.applied?.(task({ batchId: batch, range: batchOf(batch, 1).ranges[0] ?? {} }))).toBe(true)
+      await clock.advance(1_000)
     }
     expect(seen).toEqual([[1], [1, 2], [2, 3], [3, 4], [4, 5]])
+  })
+})
+
+/** The batches that have parts on disk. */
+const partsOf = (directory: string) => readdirSync(join(directory, '_tidemark', 'parts')).map(name => Number(name.slice(1)))
+
+describe('parts that were put together stay for those who have them in a list', () => {
+  const keep = { rollBytes: 1e9, keepReplacedMs: 60_000 }
+
+  /** Batches that wait as parts, the list of them, and the end of the run, which makes a file of them. */
+  async function listedThenRolled(batches: number, clock: ManualClock, between = async () => {}) {
+    const directory = temporaryFolder()
+    const sink = await drive(open(directory, keep, clock), 1, 0)
+    for (let batch = 1; batch <= batches; batch++) await runBatch(sink, batch, [rowsOfBatch(batch, 0)])
+    const paths = (await listFiles(directory)).map(({ path }) => path)
+    await between()
+    await sink.close?.()
+    return { directory, isReadable: () => paths.every(path => existsSync(path)) }
+  }
+
+  test.each([3, 120])('over restarts, however short the runs are, and no longer than was asked for: %i batches', async batches => {
+    const clock = new ManualClock()
+    const { directory, isReadable } = await listedThenRolled(batches, clock)
+    for (let run = 1; run <= 5; run++) {
+      await clock.advance(11_000)
+      // A part for each run, so that the versions of the manifest go on, and one file at each end.
+      const sink = await drive(open(directory, keep, clock), 1 + run, batches + run - 1)
+      expect(isReadable()).toBe(true)
+      await runBatch(sink, batches + run, [rowsOfBatch(batches + run, 0)], { epoch: 1 + run })
+      expect(isReadable()).toBe(true)
+      await sink.close?.()
+    }
+    await clock.advance(11_000)
+    await drive(open(directory, keep, clock), 7, batches + 5)
+    expect(isReadable()).toBe(false)
+    expect(partsOf(directory)).toEqual([1, 2, 3, 4, 5].map(run => batches + run))
+  })
+
+  test('from when it was done, and not from when their batch was, which may be long ago', async () => {
+    const clock = new ManualClock()
+    const { directory, isReadable } = await listedThenRolled(3, clock, () => clock.advance(3_600_000))
+    const sink = await drive(open(directory, keep, clock), 2, 3)
+    await runBatch(sink, 4, [rowsOfBatch(4, 0)], { epoch: 2 })
+    expect(isReadable()).toBe(true)
+    await clock.advance(60_000)
+    await runBatch(sink, 5, [rowsOfBatch(5, 0)], { epoch: 2 })
+    expect(isReadable()).toBe(false)
+    expect(partsOf(directory)).toEqual([4, 5])
+  })
+
+  test('also where the next start writes a file a range, and a clock that was ahead keeps none for ever', async () => {
+    const ahead = new ManualClock(Date.UTC(2030, 0, 1))
+    const { directory, isReadable } = await listedThenRolled(3, ahead)
+    const clock = new ManualClock(Date.UTC(2026, 0, 1))
+    const sink = await drive(open(directory, { keepReplacedMs: 60_000 }, clock), 2, 3)
+    await clock.advance(59_000)
+    await runBatch(sink, 4, [rowsOfBatch(4, 0)], { epoch: 2 })
+    expect(isReadable()).toBe(true)
+    await clock.advance(1_000)
+    await runBatch(sink, 5, [rowsOfBatch(5, 0)], { epoch: 2 })
+    expect(isReadable()).toBe(false)
+    expect(partsOf(directory)).toEqual([])
+    expect((await readAll(directory, read)).length).toBe(50)
   })
 })
 

@@ -134,11 +134,11 @@ describe('what was written before', () => {
     const directory = temporaryFolder()
     const before = await drive(open(directory, { rollBytes: 1e9 }), 1, 0)
     await runBatch(before, 1, [[{ id: 1 }], [{ id: 2 }]])
-    const after = await drive(open(directory, {}), 2, 1)
+    const after = await drive(open(directory, { keepReplacedMs: 0 }), 2, 1)
     expect(await listFiles(directory)).toMatchObject([{ isPart: false, rows: 2 }])
     await runBatch(after, 2, [[{ id: 3 }]], { epoch: 2 })
     expect(visible(directory)).toHaveLength(2)
-    await drive(open(directory, {}), 3, 2)
+    await drive(open(directory, { keepReplacedMs: 0 }), 3, 2)
     expect(readdirSync(join(directory, '_tidemark', 'parts'))).toEqual([])
   })
 

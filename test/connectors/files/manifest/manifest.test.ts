@@ -96,11 +96,14 @@ describe('the manifest', () => {
     expect(existsSync(join(folder, '0000000000000001.json'))).toBe(false)
   })
 
-  test('is read by DuckDB without us: what was added and not taken away', async () => {
+  test.each([
+    ['of a few steps', 3_000, 6],
+    ['whose snapshot puts parts together', 49_000, 60],
+  ])('%s is read by DuckDB without us: what was added and not taken away', async (_name, rollMs, batches) => {
     const directory = temporaryFolder()
-    const make = () => parquetSink<{ id: number }>({ directory, columns: { id: 'int32' }, rollMs: 3_000 })
+    const make = () => parquetSink<{ id: number }>({ directory, columns: { id: 'int32' }, rollMs })
     const sink = await drive(make, 1, 0)
-    for (let batch = 1; batch <= 6; batch++) await runBatch(sink, batch, [[{ id: batch }], [{ id: -batch }]])
+    for (let batch = 1; batch <= batches; batch++) await runBatch(sink, batch, [[{ id: batch }], [{ id: -batch }]])
     const versionsOf = `read_json('${directory}/_tidemark/manifest/*.json', columns = {version: 'BIGINT', snapshot: 'BOOLEAN', add: 'STRUCT(path VARCHAR)[]', remove: 'VARCHAR[]'})`
     const paths = await duckdb(`
       with versions as (select * from ${versionsOf})
