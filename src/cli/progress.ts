@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import { errorMessage, retryAfterOf } from '../core/errors.ts'
 import type { Listener, StreamEvent } from '../core/events.ts'
+import type { SkippedRecords } from '../core/executor.ts'
 import type { Log } from '../core/log.ts'
 import { showRange } from '../core/values.ts'
 import { showNumber } from './print.ts'
@@ -38,6 +39,8 @@ export class Progress {
   readonly #rate = new Rate(RATE_WINDOW_MS)
   /** Troubles that were told; each is told once until all is well again. */
   readonly #told = new Set<string>()
+  /** Outputs for which records were left out. */
+  readonly #skipping = new Set<string>()
   #records = 0
   #counted: string | undefined
   #batch: { readonly id: number; readonly isReplay: boolean } | undefined
@@ -148,6 +151,15 @@ export class Progress {
         this.#delayMs = event.batch.totalDelay
         this.#hasNews = true
         return
+      case 'jobChanged':
+        this.say(`${event.stream}: ${event.message}`)
+        return
+      case 'dataLoss':
+        this.#warn(`data loss, going on: ${event.message}`)
+        return
+      case 'recordsSkipped':
+        this.#noteSkipped(event.output, event.samples)
+        return
       case 'health':
         this.#noteHealth(event.stream, event.status, event.reason)
         return
@@ -157,6 +169,13 @@ export class Progress {
       default:
         return
     }
+  }
+
+  /** The first of an output is told, with why; how many there are in the end. */
+  #noteSkipped(output: string, [first]: SkippedRecords['samples']): void {
+    if (this.#skipping.has(output) || first === undefined) return
+    this.#skipping.add(output)
+    this.#warn(`records are skipped for ${output}, the first: ${first.message}`)
   }
 
   #noteHealth(stream: string, status: 'green' | 'red', reason = ''): void {

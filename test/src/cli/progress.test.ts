@@ -119,3 +119,28 @@ test('standing by is told with who holds the lease', () => {
   tell({ type: 'standingBy', reason: 'host:1 holds the lease of orders.' })
   expect(screen.lines[0]).toBe('orders: standing by. host:1 holds the lease of orders.')
 })
+
+test('records that are gone or skipped are told, as there is no log beside it, and so is what a job has gained and lost', () => {
+  const { screen, tell } = show({ isTTY: false })
+  tell({ type: 'jobChanged', message: 'the job is not the one that ran last: outputs that are gone: postgres:orders' })
+  tell({ type: 'dataLoss', cause: 'retention', message: 'orders/3 [120, 180) is gone.', missing: [range] })
+  const skipped = (offset: number, output: string) =>
+    tell({
+      type: 'recordsSkipped',
+      batchId: 1,
+      output,
+      range,
+      count: 5,
+      samples: [{ offset, stage: 'map', message: `record ${offset} is no JSON` }],
+    })
+  skipped(120, 'files:out')
+  skipped(130, 'files:out')
+  skipped(140, 'console')
+  expect(screen.lines).toEqual([
+    'orders: the job is not the one that ran last: outputs that are gone: postgres:orders',
+    'warning: data loss, going on: orders/3 [120, 180) is gone.',
+    'warning: records are skipped for files:out, the first: record 120 is no JSON',
+    'warning: records are skipped for console, the first: record 140 is no JSON',
+    '',
+  ])
+})
