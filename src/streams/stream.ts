@@ -275,6 +275,6 @@ function checkOutputs(
   const unknown = names.filter(name => !outputs.has(name))
   if (unknown.length === 0) return
   throw new ConfigError(
-    `Stream ${stream} has no output ${unknown.join(', ')}, which ${option} names. Its outputs are ${[...outputs.keys()].join(', ')}.`,
+    `Stream ${stream} has no output ${unknown.join(', ')}, which ${option === 'adopt' ? 'was to be adopted' : 'was asked for'}. Its outputs are ${[...outputs.keys()].join(', ')}.`,
   )
 }

@@ -1,13 +1,14 @@
-import type { OffsetStore } from '../../core/offset-store.ts'
 import { type OffsetRange, partitionKey } from '../../core/values.ts'
+import type { DriverJob } from '../driver-job.ts'
 import { type StreamTrace, topicIdsOf, traceStream } from './stream-trace.ts'
+import { readsOfUnmet } from './unmet-partitions.ts'
 
 /** Offsets of a backfill that another stream of the same job writes to the same outputs: its rows are there already, or come. */
 export type Overlap = {
   readonly stream: string
   /** Offsets that it has committed. */
   readonly committed: number
-  /** Offsets that it has yet to read: the live stream goes on. */
+  /** Offsets that it has yet to read: the live stream goes on, also into partitions that it has not met. */
   readonly toCome: number
   /** By partition, those that have any. */
   readonly partitions: readonly {
@@ -23,14 +24,15 @@ export type Overlap = {
  * under a name of its own knows nothing of them, and neither do its ledgers.
  */
 export async function findOverlaps(
-  store: OffsetStore,
-  live: { readonly stream: string; readonly trace: StreamTrace },
+  job: Pick<DriverJob, 'store' | 'stream' | 'sources'>,
+  live: StreamTrace,
   { name, ranges, outputs }: { readonly name: string; readonly ranges: readonly OffsetRange[]; readonly outputs: readonly string[] },
   signal: AbortSignal,
 ): Promise<Overlap[]> {
+  const { store } = job
   const topicIds = topicIdsOf(ranges)
-  const beside = (await store.streams({ signal })).filter(stream => stream.startsWith(`${live.stream}~`) && stream !== name)
-  const found = [overlap(live.stream, live.trace, true)]
+  const beside = (await store.streams({ signal })).filter(stream => stream.startsWith(`${job.stream}~`) && stream !== name)
+  const found = [overlap(job.stream, live, true)]
   for (const stream of beside) found.push(overlap(stream, await traceStream(store, stream, { topicIds, signal }), false))
   return found.filter(({ committed, toCome }) => committed + toCome > 0)
 
@@ -42,7 +44,9 @@ export async function findOverlaps(
       const read = (covered.get(key) ?? []).filter(
         part => part.outputs === undefined || part.outputs.some(output => outputs.includes(output)),
       )
-      const from = goesOn ? positions.get(key) : undefined
+      // One that the live stream has not met yet it reads from its beginning, or nobody knows from where.
+      const unmet = readsOfUnmet(job, state, range.topic) === 'all' ? 0 : undefined
+      const from = goesOn ? (positions.get(key) ?? unmet) : undefined
       const ahead = from === undefined ? [] : [{ fromOffset: from, untilOffset: Number.MAX_SAFE_INTEGER }]
       const committed = countWithin(range, read)
       const { topic, partition } = range

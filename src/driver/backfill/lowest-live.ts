@@ -3,6 +3,7 @@ import { type PartitionOffset, partitionKey, showPartition } from '../../core/va
 import type { DriverJob } from '../driver-job.ts'
 import type { LogBounds } from '../surgery-bounds.ts'
 import type { StreamTrace } from './stream-trace.ts'
+import { readsOfUnmet } from './unmet-partitions.ts'
 
 /**
  * Where a backfill meets the live stream: in each partition the lowest offset that the live stream has read, or reads next where it has read none yet. That
@@ -13,10 +14,11 @@ import type { StreamTrace } from './stream-trace.ts'
  * Throws `ConfigError` where the live stream has not begun, or not begun a topic.
  */
 export function lowestLive(
-  { stream, sources }: DriverJob,
+  job: Pick<DriverJob, 'stream' | 'sources'>,
   { state, covered }: StreamTrace,
   logs: ReadonlyMap<string, LogBounds>,
 ): { readonly ends: ReadonlyMap<string, PartitionOffset>; readonly notes: readonly string[] } {
+  const { stream } = job
   const positions = new Map(state.offsets.map(at => [partitionKey(at), at]))
   if (positions.size === 0) {
     throw new ConfigError(
@@ -24,7 +26,6 @@ export function lowestLive(
         'need not have read anything yet.',
     )
   }
-  const topics = new Set(state.offsets.map(({ topic }) => topic))
   const ends = new Map<string, PartitionOffset>()
   const notes: string[] = []
   const gaps: string[] = []
@@ -32,7 +33,7 @@ export function lowestLive(
     const { topic, partition, topicId } = earliest
     const position = positions.get(key)
     const isOfThisLog = position?.topicId === undefined || topicId === undefined || position.topicId === topicId
-    if (position === undefined && !topics.has(topic) && !findsTopics(topic)) {
+    if (position === undefined && readsOfUnmet(job, state, topic) !== 'all') {
       throw new ConfigError(
         `${stream} has not begun topic ${topic}, which its job names by now, so nobody knows yet where it will. Start it first (tidemark run), or give the ` +
           'end of the backfill otherwise.',
@@ -51,10 +52,6 @@ export function lowestLive(
     )
   }
   return { ends, notes }
-
-  function findsTopics(topic: string): boolean {
-    return sources.some(({ source }) => source.findsTopics === true && (source.names?.(topic) ?? true))
-  }
 }
 
 /** The first offsets between the lowest and the highest that none of the ranges has. */

@@ -12,6 +12,7 @@ import { findOverlaps, type Overlap } from './find-overlaps.ts'
 import { resolveBounds } from './resolve-bounds.ts'
 import { findBackfill, isComplete, saveBackfill } from './saved-backfill.ts'
 import { topicIdsOf, traceStream } from './stream-trace.ts'
+import { noteUnmet } from './unmet-partitions.ts'
 import { type Weight, weighSample } from './weigh-sample.ts'
 
 /** A partition of a backfill: what it reads of it, and how far it has come. */
@@ -96,8 +97,8 @@ export async function planBackfill(job: DriverJob, asked: Asked, options: PlanOp
     offsets: sumOf(ranges),
     left,
     outputs: Array.from(outputs.values(), output => planOutput(output, name)),
-    overlaps: await findOverlaps(store, { stream, trace }, { name, ranges, outputs: asked.outputs }, signal),
-    notes,
+    overlaps: await findOverlaps(job, trace, { name, ranges, outputs: asked.outputs }, signal),
+    notes: found === undefined ? [...notes, ...noteUnmet(job, trace.state, ranges)] : notes,
     ...(maxRate !== undefined && { maxRate }),
   }
   const own = found === undefined ? [] : (await traceStream(store, name, { topicIds, signal })).pace

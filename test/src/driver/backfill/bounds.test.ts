@@ -168,7 +168,7 @@ describe('records that retention has taken', () => {
     expect(await world.store.streams()).toEqual([])
     const { plan, records } = await world.backfill({ ...asked, whatIsLeft: true })
     expect(shown(plan)).toEqual(['0 [20, 60)', '1 [5, 60)'])
-    expect(plan.notes).toEqual([expect.stringContaining('orders/0 begins at 20')])
+    expect(plan.notes).toContainEqual(expect.stringContaining('orders/0 begins at 20'))
     expect(records).toBe(95)
   })
 
@@ -219,6 +219,6 @@ describe('records that retention has taken', () => {
     world.source.deleteBefore('orders', 0, 20)
     const plan = await world.job({ onDataLoss: 'skip' }).planBackfill({ from: 'orders:0:5', to: 'latest' })
     expect(shown(plan)).toEqual(['0 [20, 60)'])
-    expect(plan.notes).toHaveLength(1)
+    expect(plan.notes).toContainEqual(expect.stringContaining('Retention has taken records'))
   })
 })

@@ -116,6 +116,33 @@ describe('into an output that adds rows', () => {
     ])
   })
 
+  test('partitions that the live stream has not met yet are to come whole', async () => {
+    const world = new BackfillWorld({ ...LATEST, partitions: 1 })
+    await world.fill(10)
+    await world.runLive()
+    world.source.addPartitions('orders', 1)
+    await world.fill(5, [1])
+    const past = { from: 'earliest', to: 'latest' } as const
+    const { overlaps } = await world.plan(past)
+    expect(overlaps).toMatchObject([{ committed: 0, toCome: 5, partitions: [{ topic: 'orders', partition: 1, committed: 0, toCome: 5 }] }])
+    await expect(world.backfill(past)).rejects.toMatchObject({ message: expect.stringContaining('rows would hold rows twice') })
+    await world.backfill({ ...past, appendAgain: true })
+    await world.runLive()
+    expect(world.rowsOf('orders')).toEqual(values([1], 0, 5))
+  })
+
+  test('a live stream that has not begun is said to write as much as its startingOffsets have it read', async () => {
+    const world = new BackfillWorld({ partitions: 1 })
+    await world.fill(10)
+    expect(await world.plan({ from: 'earliest', to: 'latest' })).toMatchObject({
+      overlaps: [],
+      notes: [expect.stringMatching(/^orders has not begun topic orders: what its startingOffsets \(earliest\) have it read/)],
+    })
+    const later = new BackfillWorld({ ...LATEST, partitions: 1 })
+    await later.fill(10)
+    expect(await later.plan({ from: 'earliest', to: 'latest' })).toMatchObject({ overlaps: [], notes: [] })
+  })
+
   test('offsets whose batches are trimmed from the history still count', async () => {
     const world = new BackfillWorld()
     await world.fill(30)
