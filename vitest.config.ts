@@ -49,7 +49,11 @@ export default defineConfig({
         test: {
           name: 'kafka',
           include: WITH_KAFKA,
-          globalSetup: ['test/support/kafka-global-setup.ts', 'test/support/services-global-setup.ts'],
+          globalSetup: [
+            'test/support/kafka-global-setup.ts',
+            'test/support/services-global-setup.ts',
+            'test/support/programs-global-setup.ts',
+          ],
           pool: 'forks',
           maxWorkers: 2,
           retry: 1,

@@ -1,17 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listJsonlFiles } from '../../connectors/files/index.ts'
 import type { Ended } from '../src/cli/node-process.ts'
-import { TidemarkProcess } from '../src/cli/tidemark-process.ts'
 import { kafkaCluster } from '../support/kafka.ts'
+import { startTidemark } from '../support/programs/start-tidemark.ts'
 import { MatrixTopic } from './matrix/matrix-topic.ts'
 import type { MatrixStream, OutputKind, StoreKind } from './matrix/plan.ts'
 import { readOutput } from './matrix/read-output.ts'
+import { jobPath } from './matrix/run-matrix.ts'
 import { withStore } from './matrix/stores.ts'
 
-const job = fileURLToPath(new URL('./matrix/job.ts', import.meta.url))
 /** Its own in each store, and in a files output the end of it. */
 const nameOf = ({ stream }: MatrixStream) => `${stream}~past`
 
@@ -32,8 +31,8 @@ beforeAll(async () => {
 afterAll(() => topic[Symbol.asyncDispose]())
 
 function backfill(stream: MatrixStream, strike = ''): Promise<Ended> {
-  const args = ['backfill', job, '--from', 'earliest', '--to', 'latest', '--name', nameOf(stream), '--yes']
-  return new TidemarkProcess(args, { env: { MATRIX: JSON.stringify(stream), STRIKE: strike } }).ended
+  const args = ['backfill', jobPath(), '--from', 'earliest', '--to', 'latest', '--name', nameOf(stream), '--yes']
+  return startTidemark(args, { MATRIX: JSON.stringify(stream), STRIKE: strike }).ended
 }
 
 /** What the backfill has written, as `partition:offset`, sorted as text. */

@@ -1,8 +1,7 @@
-import { fileURLToPath } from 'node:url'
-import { TidemarkProcess } from '../src/cli/tidemark-process.ts'
+import type { NodeProcess } from '../src/cli/node-process.ts'
 import { kafkaCluster } from '../support/kafka.ts'
-
-const job = fileURLToPath(new URL('./crash-job.ts', import.meta.url))
+import { program } from '../support/programs/program.ts'
+import { startTidemark } from '../support/programs/start-tidemark.ts'
 
 export type CrashOptions = {
   readonly folder: string
@@ -16,7 +15,7 @@ export type CrashOptions = {
 }
 
 /** A driver of the crash job in a process of its own. */
-export function startDriver({ folder, topics, strike = '', batch = 100, ttlMs = 500 }: CrashOptions, ...args: string[]): TidemarkProcess {
+export function startDriver({ folder, topics, strike = '', batch = 100, ttlMs = 500 }: CrashOptions, ...args: string[]): NodeProcess {
   const env = {
     CRASH_BROKERS: kafkaCluster().brokers.join(','),
     CRASH_TOPICS: topics.join(','),
@@ -25,5 +24,5 @@ export function startDriver({ folder, topics, strike = '', batch = 100, ttlMs = 
     CRASH_TTL_MS: String(ttlMs),
     STRIKE: strike,
   }
-  return new TidemarkProcess(['run', job, ...args], { env })
+  return startTidemark(['run', program('crash-job').path, ...args], env)
 }

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import fs from 'node:fs/promises'
-import { syncBuiltinESMExports } from 'node:module'
+import { flushCompileCache, syncBuiltinESMExports } from 'node:module'
 
 /**
  * Where a job's own process ends, stops or hangs, as `STRIKE` says it: `kill before begin 2` is SIGKILL just before the second call of `begin`,
@@ -15,7 +15,7 @@ export async function strike(now: 'before' | 'after', name: string): Promise<voi
   if (now !== moment || name !== call) return
   seen += 1
   if (seen !== Number(nth)) return
-  writeSync(2, `struck ${now} ${name}\n`)
+  say(`struck ${now} ${name}\n`)
   if (action === 'hang') await new Promise(() => setInterval(() => {}, 60_000))
   process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
 }
@@ -25,8 +25,14 @@ export function strikeNow(now: 'before' | 'after', name: string): void {
   if (now !== moment || name !== call) return
   seen += 1
   if (seen !== Number(nth)) return
-  writeSync(2, `struck ${now} ${name}\n`)
+  say(`struck ${now} ${name}\n`)
   process.kill(process.pid, action === 'stop' ? 'SIGSTOP' : 'SIGKILL')
+}
+
+function say(line: string): void {
+  // By itself a process writes what it has compiled when it exits, and one that is killed leaves the next to compile all of it again.
+  flushCompileCache()
+  writeSync(2, line)
 }
 
 /** `target` with a place to strike before and after the call that `STRIKE` names, which must be one that gives a promise. */

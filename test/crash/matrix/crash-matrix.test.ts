@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { kafkaCluster } from '../../support/kafka.ts'
+import { program } from '../../support/programs/program.ts'
 import { MatrixTopic } from './matrix-topic.ts'
 import { crashPointsOf, OUTPUTS, STORES } from './plan.ts'
 import { readOutput } from './read-output.ts'
@@ -31,12 +32,12 @@ describe.concurrent('a stream whose drivers are killed at every arrow of a batch
       const stream = await topic.stream(store, output, output === 'rolled files' ? { recordsPerBatch: 15 } : {})
       let stdout = ''
       for (const point of crashPointsOf(output)) {
-        const killed = await runDriver(stream, point.strike, context.signal)
+        const killed = await runDriver(stream, point.strike, context.signal, program('matrix-driver'))
         expect(killed, point.name).toMatchObject({ signal: 'SIGKILL', stderr: expect.stringContaining('struck') })
         stdout += `${killed.stdout}\n`
         struck += 1
       }
-      const last = await runDriver(stream, '', context.signal)
+      const last = await runDriver(stream, '', context.signal, program('matrix-driver'))
       expect(last).toMatchObject({ code: 0, stderr: '' })
       const written = (await readOutput(stream, kafkaCluster(), stdout + last.stdout)).sort()
       // The console promises that nothing is lost, and no more.

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Program } from '../../support/programs/program.ts'
 import type { MatrixStream } from './plan.ts'
 
 const child = fileURLToPath(new URL('./driver-child.ts', import.meta.url))
@@ -14,11 +15,18 @@ export type DriverEnd = {
   readonly stderr: string
 }
 
-/** Runs a driver of the matrix in a process of its own until it has read what is there, or dies where `strike` says. */
-export function runDriver(stream: MatrixStream, strike = '', signal?: AbortSignal): Promise<DriverEnd> {
-  const running = spawn(process.execPath, ['--conditions=tidemark-source', child], {
+/**
+ * Runs a driver of the matrix in a process of its own until it has read what is there, or dies where `strike` says: from the sources, or as the program
+ * that was made of them.
+ */
+export function runDriver(stream: MatrixStream, strike = '', signal?: AbortSignal, program?: Program): Promise<DriverEnd> {
+  const running = spawn(process.execPath, program === undefined ? ['--conditions=tidemark-source', child] : [program.path], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_NO_WARNINGS: '1', NO_COLOR: '1', NODE_COMPILE_CACHE, MATRIX: JSON.stringify(stream), STRIKE: strike },
+    env: {
+      ...process.env,
+      ...{ NODE_NO_WARNINGS: '1', NO_COLOR: '1', NODE_COMPILE_CACHE, ...program?.env },
+      ...{ MATRIX: JSON.stringify(stream), STRIKE: strike },
+    },
     ...(signal !== undefined && { signal, killSignal: 'SIGKILL' }),
   })
   let stdout = ''
