@@ -14,6 +14,12 @@ const WITH_KAFKA = [
   'test/connectors/kafka/{sink,also-commit}/**/*.test.ts',
 ]
 
+/**
+ * Files that run side by side, of all projects together. Left to its default, the number of a project differs from the others' and vitest refuses to run,
+ * and where it is 1, on two cores, its files wait for each other. One more than two cores have, for some test always waits for a server, a lease or a process.
+ */
+const WORKERS = 3
+
 // What needs real servers has a second attempt, which `scripts/test-counts.ts` judges.
 export default defineConfig({
   test: {
@@ -26,6 +32,7 @@ export default defineConfig({
           include: ['test/{src,connectors,offsets,scripts,property,architecture,types,formats,docs}/**/*.test.ts'],
           exclude: [...WITH_SERVICES, ...WITH_KAFKA],
           pool: 'forks',
+          maxWorkers: WORKERS,
           testTimeout: 30_000,
         },
       },
@@ -37,7 +44,7 @@ export default defineConfig({
           include: WITH_SERVICES,
           globalSetup: ['test/support/services-global-setup.ts'],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: WORKERS,
           retry: 1,
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -55,7 +62,7 @@ export default defineConfig({
             'test/support/programs-global-setup.ts',
           ],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: WORKERS,
           retry: 1,
           testTimeout: 120_000,
           hookTimeout: 180_000,
