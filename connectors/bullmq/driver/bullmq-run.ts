@@ -127,7 +127,8 @@ export class BullmqRun implements ExecutorRun {
       if (outcome !== undefined && 'results' in outcome) lastPlaces.set(group.range, pack.executor)
       else lastPlaces.delete(group.range)
     }
-    if (pack.startedAt !== undefined && !pack.isCancelled) pace.end(batchOf(pack.works[0]), performance.now() - pack.startedAt)
+    // Where its event was lost it counts all the same, or with too few of them nobody would ever be called slow.
+    if (!pack.isCancelled) pace.end(batchOf(pack.works[0]), performance.now() - (pack.startedAt ?? pack.sentAt))
     this.#after(open.report(pack, report.groups))
   }
 

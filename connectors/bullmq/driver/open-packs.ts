@@ -6,7 +6,7 @@ import { showRange } from '../../../src/core/values.ts'
 import { type GroupReport, readReported } from '../messages.ts'
 import type { Pack, Work } from './packs.ts'
 
-/** A group under which so many executors died is taken to be what they die of. */
+/** A group under which so many executors died, or that so many left because it stood still, is taken to be the reason. */
 const MAX_DEATHS = 5
 
 const NO_PACKS: readonly Pack[] = []
@@ -142,8 +142,8 @@ function readResults({ group }: Work, { results }: Extract<GroupReport, { result
 function diedTooOften({ group, deaths }: Work, { executor }: Pack): TaskFailedError {
   const batchId = group.tasks[0]?.batchId
   return new TaskFailedError(
-    `Task ${showRange(group.range)} of batch ${batchId} ended ${deaths} executors, ${executor} the last, and is not given to another. Look at why they ended: ` +
-      'memory (limits.maxRecordsPerTask lowers it), a native module, process.exit.',
+    `Task ${showRange(group.range)} of batch ${batchId} was lost with ${deaths} executors, ${executor} the last, and is not given to another. Their logs say ` +
+      'whether they ended (memory, which limits.maxRecordsPerTask lowers; a native module; process.exit) or left it because it stood still (stallMs).',
     { details: { ...group.range, batchId, deaths, executor } },
   )
 }

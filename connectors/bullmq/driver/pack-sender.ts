@@ -68,7 +68,14 @@ export class PackSender {
       const { messages, refused } = makeMessages(share, frame)
       for (const { work, error } of refused) this.#state.open.fail(work, error)
       for (const { works, message } of messages) {
-        const state = { twin: undefined, startedAt: undefined, added: Promise.resolve(), isAdded: false, isCancelled: false }
+        const state = {
+          sentAt: performance.now(),
+          twin: undefined,
+          startedAt: undefined,
+          added: Promise.resolve(),
+          isAdded: false,
+          isCancelled: false,
+        }
         packs.push({ ...state, id: this.#nextId(works), executor, works, message, twinOf, outages: this.#state.outage.count })
       }
     }

@@ -32,7 +32,9 @@ export type Pack = {
   /** What it is the second attempt of, side by side. */
   readonly twinOf: Pack | undefined
   twin: Pack | undefined
-  /** When it was first seen at work, by the monotonic clock, ms. */
+  /** When it was sent, by the monotonic clock, ms. */
+  readonly sentAt: number
+  /** When it was first seen at work, by the monotonic clock, ms; a short one may end before anybody has. */
   startedAt: number | undefined
   /** Resolves when the add was answered, or failed; before that nobody can say that Redis does not have it. */
   added: Promise<void>

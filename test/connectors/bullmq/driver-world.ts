@@ -80,6 +80,17 @@ export class DriverWorld {
     return { process, id: /up (\S+)/.exec(process.stderr)?.[1] ?? '', pid: process.child.pid ?? 0 }
   }
 
+  /** The URL of a user of this Redis to whom queues' events never come. */
+  async blindUrl(): Promise<string> {
+    const user = `${this.prefix}-blind`
+    await this.redis.call('ACL', 'SETUSER', user, 'on', '>secret', '~*', '+@all', '-xread')
+    onTestFinished(async () => void (await this.redis.call('ACL', 'DELUSER', user)))
+    const url = new URL(this.url)
+    url.username = user
+    url.password = 'secret'
+    return url.href
+  }
+
   /** Lets tasks end that hold: all, one by its index, or those of a process. */
   letGo(which: 'all' | { readonly index: number } | { readonly pid: number } = 'all'): void {
     const name = which === 'all' ? 'go' : 'index' in which ? `go-index-${which.index}` : `go-process-${which.pid}`
