@@ -14,6 +14,8 @@ export type StageOptions = {
   readonly origins?: RecordOrigins
   /** Whether the rows go on to several outputs: only then is it worth to remember where each came from. */
   readonly willFork?: boolean
+  /** Told now and then that rows move, also in the midst of an array. */
+  readonly onProgress?: (() => void) | undefined
 }
 
 /**
@@ -41,7 +43,7 @@ export function applyStages(rows: Rows, stages: readonly Stage[], range: RangeCo
     const segment: RowStage[] = []
     for (let next = stages[at]; next !== undefined && next.kind !== 'mapRange'; next = stages[++at]) segment.push(next)
     const origins = { isOfSource, records, willFork: options.willFork === true && stages[at] === undefined }
-    result = applyRowStages(result, new RowPipeline(segment, range, options.onSkip, origins))
+    result = applyRowStages(result, new RowPipeline(segment, range, options.onSkip, origins, options.onProgress))
     isOfSource = false
   }
   return result

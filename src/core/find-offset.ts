@@ -43,7 +43,8 @@ async function findOffset(output: RunnableOutput, place: number, read: FailedRea
   const origins: RecordOrigins = new WeakMap()
   const all = source.read(read.range, { ...read.options, onDataLoss: () => {}, onBytes: () => read.onProgress?.() })
   const records = read.timestamps === undefined ? all : keepWithin(all, read.timestamps, source, () => {})
-  const rows = applyStages(records, stages, read.context, { origins, willFork: true, ...(read.maySkip && { onSkip: () => {} }) })
+  const onSkip = read.maySkip ? () => {} : undefined
+  const rows = applyStages(records, stages, read.context, { origins, willFork: true, onSkip, onProgress: read.onProgress })
   let passed = 0
   for await (const array of rows) {
     const at = place - passed

@@ -17,7 +17,8 @@ export type ReadMark = {
 export type RangeReadOptions = {
   readonly isolation: Isolation
   readonly signal: AbortSignal
-  readonly onBytes: (bytes: number) => void
+  /** Told when bytes came, and when records were taken: a `mapRange` or a filter may let nothing through for long. */
+  readonly onProgress?: (() => void) | undefined
   readonly onDataLoss: (loss: DataLossError) => void
   /** Told of an array when all has been done with it, before the next is read. */
   readonly onPassed?: ((array: readonly unknown[], read: RangeRead) => Promise<void> | undefined) | undefined
@@ -67,7 +68,7 @@ export class RangeRead {
     const { isolation, signal, onDataLoss, onPassed, timestamps } = this.#options
     const onBytes = (bytes: number) => {
       this.bytes += bytes
-      this.#options.onBytes(bytes)
+      this.#options.onProgress?.()
     }
     try {
       const iterator = this.#source.read(this.range, { isolation, signal, onBytes, onDataLoss })[Symbol.asyncIterator]()
@@ -99,6 +100,7 @@ export class RangeRead {
   }
 
   #count(array: readonly unknown[]): void {
+    this.#options.onProgress?.()
     this.records += array.length
     this.position = behind(array, this.range)
   }

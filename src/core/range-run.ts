@@ -26,7 +26,7 @@ export type RunnerContext = {
   readonly clock: Clock
   readonly log: Log
   readonly signal: AbortSignal
-  /** Told whenever bytes came or rows went. */
+  /** Told whenever bytes came or rows went, also in the midst of an array. */
   readonly onProgress?: (() => void) | undefined
 }
 
@@ -125,7 +125,7 @@ export class RangeRun {
       isolation: this.#group.isolation,
       timestamps: this.#group.timestamps,
       signal: this.#life.signal,
-      onBytes: () => this.#context.onProgress?.(),
+      onProgress: this.#context.onProgress,
       onDataLoss: (loss: DataLossError) => this.#noteLoss(loss),
       onPassed,
     }
@@ -190,7 +190,7 @@ export class RangeRun {
     }
     if (first === undefined || from >= range.untilOffset) return
     branch.read = this.#read(new RangeRead(first.source, { ...range, fromOffset: from }, { ...this.#readOptions(), before: tap.reached }))
-    yield* findLetters(branch.read.rows(), watched, rangeContext(branch.task))
+    yield* findLetters(branch.read.rows(), watched, rangeContext(branch.task), this.#context.onProgress)
   }
 
   /** Applies the stages that all branches have in common from `depth` on, then parts the rows where they fork. Each branch comes to its own end. */
@@ -226,6 +226,7 @@ export class RangeRun {
       isOfSource: depth === 0,
       // Behind a fork, also where one alone goes on, the records of rows are known from here only.
       willFork: branches.length > 1 || own !== undefined,
+      onProgress: this.#context.onProgress,
     })
   }
 

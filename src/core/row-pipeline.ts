@@ -23,12 +23,19 @@ export type Origins = {
   readonly willFork: boolean
 }
 
+/**
+ * After how many rows of functions that are not asynchronous it is told that they move. A function may take half a second, and an array of rows minutes:
+ * whoever looks would take the task for stuck.
+ */
+const TELL_EVERY_ROWS = 16
+
 /** Neighbouring per-row stages as one loop over an array of rows. */
 export class RowPipeline {
   readonly #stages: readonly RowStage[]
   readonly #range: RangeContext
   readonly #concurrency: number
   readonly #onSkip: OnSkip | undefined
+  readonly #onProgress: (() => void) | undefined
   readonly #origins: Origins
   /** Of a first stage that can take arrays whole. */
   readonly #mapArray: MapsArrays[typeof MAP_ARRAY]
@@ -37,8 +44,10 @@ export class RowPipeline {
   /** Some function has returned a promise: from then on rows are given arrays of their own, so that order survives. */
   #isAsync = false
 
-  constructor(stages: readonly RowStage[], range: RangeContext, onSkip: OnSkip | undefined, origins: Origins) {
+  /** `onProgress` is told now and then that rows move, also in the midst of an array. */
+  constructor(stages: readonly RowStage[], range: RangeContext, onSkip: OnSkip | undefined, origins: Origins, onProgress?: () => void) {
     this.#stages = stages
+    this.#onProgress = onProgress
     this.#origins = origins
     this.#range = range
     this.#onSkip = onSkip
@@ -62,6 +71,7 @@ export class RowPipeline {
         // One `try` for as many rows as go well.
         for (; i < rows.length; i++) {
           kept = out.length
+          if (i % TELL_EVERY_ROWS === TELL_EVERY_ROWS - 1) this.#onProgress?.()
           if (parted !== undefined && (i === 0 || parted[i] !== record)) {
             record = parted[i]
             begun = kept
@@ -157,6 +167,7 @@ export class RowPipeline {
           failures.set(at, failure)
           own.length = 0
         }
+        this.#onProgress?.()
       }
     }
     await Promise.all(Array.from({ length: Math.min(this.#concurrency, rows.length - from) }, work))

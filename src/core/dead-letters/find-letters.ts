@@ -13,11 +13,11 @@ export async function* findLetters(
   rows: Rows,
   outputs: readonly RunnableOutput[],
   context: RangeContext,
+  onProgress?: () => void,
 ): AsyncGenerator<readonly DeadLetter[]> {
   let lost: LostRecord[] = []
-  const origins: RecordOrigins = new WeakMap()
   const ways = outputs.map(({ name, stages }) => ({ name, stages: perRow(stages) }))
-  const tree = new StageTree(ways, 0, context, one => lost.push(one), origins)
+  const tree = new StageTree(ways, 0, { context, onLost: one => lost.push(one), origins: new WeakMap(), onProgress })
   const names = outputs.map(({ name }) => name)
   for await (const array of rows) {
     await tree.run(array)
@@ -37,6 +37,14 @@ function perRow(stages: readonly Stage[]): RowStage[] {
   return found
 }
 
+/** What all stages of a tree have in common. */
+type Walk = {
+  readonly context: RangeContext
+  readonly onLost: (lost: LostRecord) => void
+  readonly origins: RecordOrigins
+  readonly onProgress: (() => void) | undefined
+}
+
 type Way = { readonly name: string; readonly stages: readonly RowStage[] }
 
 /** Stages that outputs have in common, and where they part: what a shared stage fails on is lost to all behind it, once. */
@@ -44,18 +52,17 @@ class StageTree {
   readonly #pipeline: RowPipeline
   readonly #forks: readonly StageTree[]
 
-  constructor(ways: readonly Way[], depth: number, context: RangeContext, onLost: (lost: LostRecord) => void, origins: RecordOrigins) {
+  constructor(ways: readonly Way[], depth: number, walk: Walk) {
+    const { context, onLost, origins, onProgress } = walk
     const first = ways[0]?.stages ?? []
     let end = depth
     while (end < first.length && ways.every(({ stages }) => stages[end] === first[end])) end++
     const names = ways.map(({ name }) => name)
     const onSkip: OnSkip = (error, record, stage) => onLost({ record, error, stage, outputs: names })
     const going = ways.filter(({ stages }) => stages.length > end)
-    this.#forks = [...Map.groupBy(going, ({ stages }) => stages[end]).values()].map(
-      fork => new StageTree(fork, end, context, onLost, origins),
-    )
+    this.#forks = [...Map.groupBy(going, ({ stages }) => stages[end]).values()].map(fork => new StageTree(fork, end, walk))
     const about = { isOfSource: depth === 0, records: origins, willFork: this.#forks.length > 0 }
-    this.#pipeline = new RowPipeline(first.slice(depth, end), context, onSkip, about)
+    this.#pipeline = new RowPipeline(first.slice(depth, end), context, onSkip, about, onProgress)
   }
 
   async run(rows: readonly unknown[]): Promise<void> {
