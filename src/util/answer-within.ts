@@ -7,7 +7,7 @@ import { TimeoutError } from '../core/errors.ts'
 export function answerWithin<T>(answer: Promise<T>, ms: number, signal: AbortSignal | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)
-    const timer = setTimeout(() => end(() => reject(new TimeoutError(`no answer within ${ms} ms`))), ms)
+    const timer = setTimeout(() => end(() => reject(new TimeoutError(`no answer within ${Math.round(ms)} ms`))), ms)
     const abort = () => end(() => reject(signal?.reason))
     const end = (settle: () => void) => {
       clearTimeout(timer)

@@ -10,7 +10,10 @@ export type ServeOptions = (
   /** A `Redis` or `Cluster` of ioredis that the caller has already and closes. BullMQ is given connections like it of its own. */
   | { readonly client: RedisClient; readonly url?: never }
 ) & {
-  /** What runs the tasks here: `threads({ size })`, so that a task that blocks its thread holds up no heartbeat, or `inProcess()`. */
+  /**
+   * What runs the tasks here: `threads({ size })`, so that a task that blocks its thread holds up no heartbeat and no lock, or `inProcess()`, whose tasks must
+   * not keep the thread for as long as `lockMs`.
+   */
   readonly executor: Executor
   /** How many packs of ranges it takes at a time: as many as `executor` has threads. */
   readonly slots: number
@@ -18,9 +21,12 @@ export type ServeOptions = (
   readonly prefix?: string
   /** How long a pack stays this executor's when nothing is heard of it any more, ms. @default 3000 */
   readonly lockMs?: number
-  /** How long a pack may stand still (no bytes, no rows) before it is left to others, ms. @default 60_000 */
+  /**
+   * How long a pack may stand still (no bytes, no rows) before it is left to others, ms: more than your functions take for 16 rows, or a write of your own for
+   * one array of them. @default 60_000
+   */
   readonly stallMs?: number
-  /** How much a pack's report may weigh, as JSON: rows that an output gathers on the driver go through Redis. @default 8 MiB */
+  /** How much a pack's report may weigh, as JSON: rows that an output gathers on the driver go through Redis. Long errors are cut to it. @default 8 MiB */
   readonly maxReportBytes?: number
   /** @default says nothing */
   readonly log?: Log

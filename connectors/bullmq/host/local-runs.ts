@@ -102,7 +102,10 @@ export class LocalRuns {
     }
     local.idle = new AbortController()
     this.#clock.sleep(IDLE_MS, local.idle.signal).then(
-      () => this.#close(local),
+      () => {
+        // A pack may have come in the turn in which the time was over.
+        if (local.users === 0) this.#close(local)
+      },
       () => {},
     )
   }
