@@ -146,12 +146,18 @@ export async function sendTransaction(
   if (end !== 'open') await withTransaction(kafka, transactionalId, async () => {})
 }
 
+/** The most that a broker allows: one that is left open is to be open until its test has ended, however slow the machine. */
+const OPEN_FOR_MS = 900_000
+
 async function withTransaction(
   kafka: KafkaAddress,
   transactionalId: string,
   work: (transaction: Transaction) => Promise<void>,
 ): Promise<void> {
-  const producer = kafkaClient(kafka).producer({ allowAutoTopicCreation: false, transactionalId, maxInFlightRequests: 1, idempotent: true })
+  const producer = kafkaClient(kafka).producer({
+    ...{ allowAutoTopicCreation: false, transactionalId, maxInFlightRequests: 1, idempotent: true },
+    transactionTimeout: OPEN_FOR_MS,
+  })
   await producer.connect()
   try {
     await work(await producer.transaction())

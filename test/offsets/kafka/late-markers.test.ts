@@ -3,6 +3,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KafkaConnection } from '../../../offsets/kafka/kafka-connection.ts'
 import { partitionOf, transactionalIdOf } from '../../../offsets/kafka/stream-names.ts'
+import { insisting } from '../../../src/testing/offset-store/write-calls.ts'
 import type { KafkaCluster } from '../../support/cluster/kafka-cluster.ts'
 import { startKafka } from '../../support/cluster/start-kafka.ts'
 import { LONG_MS, openStore, SETTINGS } from './own-topic.ts'
@@ -50,7 +51,10 @@ test('a commit that was answered is there for whoever looks, however long its ma
   await store.acquire('first', 'a', LONG_MS)
   const stream = await streamOfFirstBroker()
   const { streamId } = await store.acquire(stream, 'a', LONG_MS)
-  const producer = kafka.producer({ transactionalId: transactionalIdOf(TOPIC, stream), maxInFlightRequests: 1, idempotent: true })
+  const producer = kafka.producer({
+    ...{ transactionalId: transactionalIdOf(TOPIC, stream), maxInFlightRequests: 1, idempotent: true },
+    transactionTimeout: LONG_MS,
+  })
   await producer.connect()
   const transaction = await producer.transaction()
   const head = {
@@ -70,7 +74,9 @@ test('a commit that was answered is there for whoever looks, however long its ma
   const seen: unknown[] = []
   const look = async () => {
     await using late = openStore(TOPIC, {}, cluster)
-    seen.push((await late.read(stream)).lastBatchId, await late.streams())
+    // The broker may be away for longer than one look waits.
+    const insistent = insisting(late)
+    seen.push((await insistent.read(stream)).lastBatchId, await insistent.streams())
   }
   const looking = look()
   await setTimeout(1_500)

@@ -16,7 +16,11 @@ async function openTransaction(
   message: { key: string; value: string; partition: number },
   transactionalId = uniqueName('rival'),
 ) {
-  const producer = kafkaClient().producer({ transactionalId, maxInFlightRequests: 1, idempotent: true, allowAutoTopicCreation: false })
+  const producer = kafkaClient().producer({
+    ...{ transactionalId, maxInFlightRequests: 1, idempotent: true, allowAutoTopicCreation: false },
+    // Longer than any test, however slow the machine: the broker must not end it.
+    transactionTimeout: LONG_MS,
+  })
   await producer.connect()
   producers.push(producer)
   const transaction = await producer.transaction()
