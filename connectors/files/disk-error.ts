@@ -24,6 +24,20 @@ export function isThere(path: string): Promise<boolean> {
   })
 }
 
+/** Whether the system takes no such path, whatever is there. */
+export function isPathTooLong(path: string): Promise<boolean> {
+  return onDisk('look at', path, async () => {
+    try {
+      await access(path)
+      return false
+    } catch (error) {
+      const code = diskErrorCode(error)
+      if (code === 'ENOENT' || code === 'ENAMETOOLONG') return code === 'ENAMETOOLONG'
+      throw error
+    }
+  })
+}
+
 /** The text of a file; undefined where there is none. */
 export function readIfThere(path: string): Promise<string | undefined> {
   return onDisk('read', path, async () => {

@@ -23,12 +23,17 @@ export function hivePath(levels: readonly HiveLevel[]): string {
  * row is in: the batch could never be committed, whatever one does to the job.
  */
 function folderName({ key, value }: HiveLevel): string {
-  const name = `${escapeText(key)}=${value === null || value === '' ? NULL_PARTITION : escapeText(value)}`
+  const name = `${escapeText(key)}=${value === null || value === '' ? NULL_PARTITION : escapeValue(value)}`
   // No character takes more than three bytes, and few names are that long.
   if (3 * name.length > LONGEST_NAME && Buffer.byteLength(name) > LONGEST_NAME) {
     throw new WrongValue(`a value for ${key} that makes the name of a folder, with ${key}= and escapes at most ${LONGEST_NAME} bytes`)
   }
   return name
+}
+
+/** A text that is the name of nothing would share its folder. DuckDB and Spark compare before they unescape and give the text, pyarrow NULL. */
+function escapeValue(value: string): string {
+  return value === NULL_PARTITION ? `%5F${value.slice(1)}` : escapeText(value)
 }
 
 function escapeText(text: string): string {

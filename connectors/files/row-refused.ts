@@ -1,4 +1,4 @@
-import { RecordError } from '../../src/core/errors.ts'
+import { errorMessage, RecordError } from '../../src/core/errors.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
 import { jsonText } from '../../src/util/json-text.ts'
 import { isSecretName, showValue } from '../../src/util/show-value.ts'
@@ -30,6 +30,17 @@ export function refusedRow(task: Task, place: number, column: string | undefined
       },
       cause: error,
     },
+  )
+}
+
+/** A row for which a function of `partitionBy` failed: the job's own code, told with the row that it could not take. */
+export function unnamedRow(task: Task, place: number, error: unknown): RecordError {
+  const { stream, batchId, output, range } = task
+  const { topic, partition, fromOffset, untilOffset } = range
+  return new RecordError(
+    `Row ${place + 1} of ${showRange(range)} (batch ${batchId}, output ${output}) has no folder: partitionBy failed on it: ${errorMessage(error)}. ` +
+      'Mend the function, or leave such rows out with a filter() before this output.',
+    { details: { stream, batchId, output, topic, partition, fromOffset, untilOffset, row: place + 1 }, cause: error },
   )
 }
 

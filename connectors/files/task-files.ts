@@ -4,7 +4,7 @@ import { AppendFile } from './formats/append-file.ts'
 import type { Format, RowEncoder } from './formats/format.ts'
 import type { HiveLevel } from './hive-path.ts'
 import type { Partitioner } from './partition-by.ts'
-import { refusedRow } from './row-refused.ts'
+import { refusedRow, unnamedRow, WrongValue } from './row-refused.ts'
 
 /** So many files of a task are open at a time; those that wait for rows are closed between writes. */
 const MAX_OPEN_FILES = 32
@@ -26,6 +26,8 @@ export type TaskFilesOptions = {
   readonly partitions: Partitioner | undefined
   /** So many folders a task may write into. */
   readonly maxOpenPartitions: number
+  /** Whether a file in this folder of the output would have a path that the system does not take. */
+  readonly isPathTooLong: (folder: string) => Promise<boolean>
   /** Where the `nth` file goes, from 0. */
   readonly asideOf: (nth: number) => string
 }
@@ -86,7 +88,7 @@ export class TaskFiles {
       group.places.push(this.#place + i)
     }
     for (const [folder, group] of byFolder) {
-      if (!this.#files.has(folder)) this.#checkCap(folder, group.places[0] ?? 0)
+      if (!this.#files.has(folder)) await this.#checkFolder(folder, group.places[0] ?? 0, group.rows[0])
       const open = this.#files.get(folder) ?? this.#open(folder, partitions.levelsOf(group.rows[0]))
       await this.#addTo(open, group.rows, index => group.places[index] ?? 0)
     }
@@ -96,8 +98,21 @@ export class TaskFiles {
     try {
       return partitions.pathOf(row)
     } catch (error) {
-      throw refusedRow(this.#task, place, undefined, row, error)
+      throw error instanceof WrongValue ? refusedRow(this.#task, place, undefined, row, error) : unnamedRow(this.#task, place, error)
     }
+  }
+
+  async #checkFolder(folder: string, place: number, row: unknown): Promise<void> {
+    this.#checkCap(folder, place)
+    // The folder is made when the row is in for good, and a batch with such a row could never be committed, whatever one does to the job.
+    if (await this.#options.isPathTooLong(folder))
+      throw refusedRow(
+        this.#task,
+        place,
+        undefined,
+        row,
+        new WrongValue(`folders whose path this system takes, and ${folder} is too long for it`),
+      )
   }
 
   /** A folder a row would be a file a row: that is told at once, and not by a disk that is full of them. */

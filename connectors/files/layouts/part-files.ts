@@ -2,7 +2,7 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { CompletedBatch } from '../../../src/core/sink.ts'
 import { showRange, type Task } from '../../../src/core/values.ts'
-import { isThere, listIfThere, onDisk } from '../disk-error.ts'
+import { isPathTooLong, isThere, listIfThere, onDisk } from '../disk-error.ts'
 import { makeFolder, syncFolder } from '../durable-disk.ts'
 import { AppendFile } from '../formats/append-file.ts'
 import type { Format } from '../formats/format.ts'
@@ -15,6 +15,8 @@ import type { Attempt, Layout } from './layout.ts'
 import { RECORD_NAME, readTaskRecord, type TaskRecord } from './task-record.ts'
 
 const AT_ONCE = 64
+/** As long as the name of a file that is put together will ever be: two batches, an epoch, a version, a place and an extension. */
+const LONGEST_FILE_NAME = 'x'.repeat(96)
 
 export type PartFilesOptions = {
   readonly format: Format
@@ -108,7 +110,11 @@ export class PartFiles implements Layout {
 
   async #writeAside(aside: string, task: Task, rows: AsyncIterable<readonly unknown[]>, signal: AbortSignal): Promise<void> {
     const { format } = this.#options
-    const files = new TaskFiles(task, { ...this.#options, asideOf: nth => join(aside, `${nth}${format.extension}.part`) })
+    const files = new TaskFiles(task, {
+      ...this.#options,
+      isPathTooLong: folder => isPathTooLong(join(this.#directory, folder, LONGEST_FILE_NAME)),
+      asideOf: nth => join(aside, `${nth}${format.extension}.part`),
+    })
     const written = await files.write(rows, signal)
     const { stream, output, batchId, batchTime, index, range } = task
     const record: TaskRecord = {

@@ -45,7 +45,8 @@ export class RangeFiles implements Layout {
     await makeFolder(dirname(aside), this.#directory, this.#durableFolders)
     await makeFolder(dirname(path), this.#directory, this.#durableFolders)
     try {
-      const files = new TaskFiles(task, { format: this.#format, partitions: undefined, maxOpenPartitions: 1, asideOf: () => aside })
+      const one = { partitions: undefined, maxOpenPartitions: 1, isPathTooLong: async () => false, asideOf: () => aside }
+      const files = new TaskFiles(task, { format: this.#format, ...one })
       await files.write(rows, signal)
       await checkFence()
       await onDisk(`put ${showRange(task.range)} in place as`, path, () => rename(aside, path))

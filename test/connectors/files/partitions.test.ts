@@ -30,6 +30,7 @@ const ODD_VALUES = [
   '007',
   'true',
   '2026-01-01',
+  '__HIVE_DEFAULT_PARTITION__',
 ]
 
 const glob = (directory: string, pattern: string) => `'${directory.replaceAll("'", "''")}/${pattern}'`
@@ -207,5 +208,38 @@ describe('a name of a folder', () => {
     const sink = await drive(open(directory), 1, 0)
     await runBatch(sink, 1, [[{ country: 'a\ud800' }, { country: 'a\ufffd' }]])
     expect(await listFiles(directory)).toMatchObject([{ rows: 2, partition: { country: 'a\ufffd' } }])
+  })
+})
+
+describe('a path of folders', () => {
+  const levels = Array.from({ length: 17 }, (_, nth) => `level${nth}`)
+  const rowOf = (value: string) => Object.fromEntries(levels.map(level => [level, value]))
+  const open = (directory: string) => () =>
+    jsonlSink<Readonly<Record<string, string>>>({ directory, partitionBy: Object.fromEntries(levels.map(level => [level, level])) })
+
+  test('that the system does not take is refused with its row, before the row is in a part that can be put nowhere', async () => {
+    const directory = temporaryFolder()
+    const sink = await drive(open(directory), 1, 0)
+    await expect(runBatch(sink, 1, [[rowOf('a'), rowOf('x'.repeat(240))]])).rejects.toMatchObject({
+      name: 'RecordError',
+      message: expect.stringMatching(/^Row 2 of orders\/0 .* a file needs folders whose path this system takes/),
+      details: { row: 2 },
+    })
+    await runBatch(sink, 1, [[rowOf('a'), rowOf('x'.repeat(20))]])
+    expect((await listFiles(directory)).map(({ rows }) => rows)).toEqual([1, 1])
+  })
+})
+
+test('a function that fails on a row is told with the row', async () => {
+  const make = () =>
+    jsonlSink<{ address?: { country: string } }>({
+      directory: temporaryFolder(),
+      partitionBy: { country: row => (row.address as { country: string }).country },
+    })
+  const sink = await drive(make, 1, 0)
+  await expect(runBatch(sink, 1, [[{ address: { country: 'DE' } }, {}]])).rejects.toMatchObject({
+    code: 'RECORD',
+    message: expect.stringMatching(/^Row 2 of orders\/0 .* has no folder: partitionBy failed on it: Cannot read properties of undefined/),
+    details: { row: 2 },
   })
 })
