@@ -1,18 +1,16 @@
-import { readdir, rename, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Clock } from '../../src/core/clock.ts'
 import { ConfigError, isTidemarkError } from '../../src/core/errors.ts'
 import { systemRandom } from '../../src/core/random.ts'
 import type { CompletedBatch, FenceMark, ReadBackQuery, Rewritten, Sink, SinkContext } from '../../src/core/sink.ts'
 import type { Task } from '../../src/core/values.ts'
 import { checkManifest, checkUnknownBatches } from './check-witness.ts'
-import { diskErrorCode, onDisk } from './disk-error.ts'
 import { makeFolder } from './durable-disk.ts'
 import { escapeName } from './escape-name.ts'
 import { FencedDisk } from './fenced-disk.ts'
 import { filesBeforeManifest } from './files-before-manifest.ts'
 import type { Format } from './formats/format.ts'
-import { attemptEpoch, attemptsFolder, markerFile } from './layout.ts'
+import { attemptsFolder, markerFile } from './layout.ts'
 import type { Layout } from './layouts/layout.ts'
 import { PartFiles } from './layouts/part-files.ts'
 import { RangeFiles } from './layouts/range-files.ts'
@@ -22,23 +20,21 @@ import { checkClaim, checkEpoch, checkIsShared, checkNotFenced, type Marker, mar
 import { type CompleteFilesOptions, rollRule } from './options.ts'
 import { compilePartitions } from './partition-by.ts'
 import { readJsonlRows } from './read-jsonl.ts'
+import { removeAttemptsBefore } from './remove-attempts.ts'
 import { Roller } from './roller.ts'
 
 /** What the driver has in hand between its fence and its end. */
-type Driving = { readonly manifest: ManifestWriter; readonly roller: Roller }
-
-/** What is taken away while it may still be renamed by its attempt: the first rename wins. */
-const TAKEN_AWAY = /^gone-/
+type Driving = { readonly mark: FenceMark; readonly manifest: ManifestWriter; readonly roller: Roller }
 
 /**
  * Rows as files of one format. Tasks put files or parts in place (`layouts/`), and `commitBatch` makes a batch count by one version of the manifest
  * (`manifest/`), so a reader that goes by it sees whole batches.
  *
  * The directory is its own ledger (what is in place is a task that is done) and its own fence, kept in `_tidemark/output.json`. The fence is raised
- * once an epoch, not once a batch: within an epoch it would say nothing new, for a straggler of a finished batch renames the same bytes to the same
- * name, or a folder of parts that nobody asks for. At a new epoch it first writes the marker and then removes what older attempts have aside, and an
- * attempt, and a driver also with its own marker, looks at the marker last, just before it renames. So when `fence` returns no older attempt, and no older driver, can put anything in place: one
- * that had its file aside by then finds it gone, and one that makes it later finds the new epoch.
+ * once an epoch, not once a batch: within an epoch it would say nothing new, for a straggler of a finished batch renames a file of the same rows to the
+ * same name, or a folder of parts that nobody asks for. At a new epoch it first writes the marker and then removes what older attempts have aside, and an
+ * attempt, and a driver also with its own marker, looks at the marker last, just before it renames. So when `fence` returns no older attempt, and no older
+ * driver, can put anything in place: one that had its file aside by then finds it gone, and one that makes it later finds the new epoch.
  *
  * It says when a store was rolled back (batches that the store does not know) or replaced (another stream id), and by its manifest when the directory
  * itself was rolled back. That finished files are gone says nothing: people move them away.
@@ -84,9 +80,8 @@ export class FilesSink implements Sink<unknown> {
 
   async prepare({ stream, streamId, output, adopt = false }: SinkContext): Promise<void> {
     await makeFolder(attemptsFolder(this.#directory), this.#directory, this.#durableFolders)
-    const marker = await readMarker(this.#directory)
-    if (marker !== undefined) return adopt ? undefined : checkClaim(this.#directory, marker, { stream, streamId, output })
-    await writeMarker(this.#directory, { v: 1, stream, streamId, output, epoch: 0, owner: '' }, systemRandom.id())
+    const marker = (await readMarker(this.#directory)) ?? (await this.#claim({ stream, streamId, output }))
+    if (marker !== undefined && !adopt) checkClaim(this.#directory, marker, { stream, streamId, output })
   }
 
   async open({ streamId }: SinkContext): Promise<void> {
@@ -97,6 +92,11 @@ export class FilesSink implements Sink<unknown> {
     const { streamId, output, epoch, owner } = mark
     const fence = JSON.stringify([streamId, output, epoch, owner])
     if (fence === this.#fence) return
+    await this.#asDriver(mark, () => this.#raise(mark))
+    this.#fence = fence
+  }
+
+  async #raise(mark: FenceMark): Promise<void> {
     const directory = this.#directory
     await makeFolder(attemptsFolder(directory), directory, this.#durableFolders)
     if (mark.adopt !== true) await this.#checkMarker(mark)
@@ -108,7 +108,6 @@ export class FilesSink implements Sink<unknown> {
     if (mark.adopt !== true && this.#isOfParts) await checkUnknown()
     await this.#raiseMarker(mark)
     this.#driving = await this.#takeOver(mark)
-    this.#fence = fence
   }
 
   applied(task: Task): Promise<boolean> {
@@ -132,9 +131,12 @@ export class FilesSink implements Sink<unknown> {
   async commitBatch(batch: CompletedBatch): Promise<void> {
     const driving = this.#driving
     if (driving === undefined) throw new Error(`${this.name}: commitBatch was called before fence`)
-    const { manifest, roller } = driving
+    const { mark, manifest } = driving
     // It was published, and its driver ended before the store knew.
-    if (batch.id <= manifest.batchId) return
+    if (batch.id > manifest.batchId) await this.#asDriver(mark, () => this.#publish(batch, driving))
+  }
+
+  async #publish(batch: CompletedBatch, { manifest, roller }: Driving): Promise<void> {
     const files = await this.#layout.collect(batch)
     if (this.#isOfParts) return roller.commit(batch, files)
     if (files.length > 0) await manifest.publish({ batchId: batch.id, add: files, remove: [] })
@@ -146,8 +148,9 @@ export class FilesSink implements Sink<unknown> {
     const driving = this.#driving
     this.#driving = undefined
     this.#fence = ''
+    if (driving === undefined) return
     try {
-      await driving?.roller.rollAll()
+      await this.#asDriver(driving.mark, () => driving.roller.rollAll())
     } catch (error) {
       // Then they are its successor's, who has them in its list.
       if (!isTidemarkError(error, 'FENCED')) throw error
@@ -169,6 +172,36 @@ export class FilesSink implements Sink<unknown> {
     return new FilesSink(this.#format, { ...this.#options, directory: `${this.#given}~${escapeName(run)}` }, this.#clock)
   }
 
+  /**
+   * Says in a new directory whose it is. Aside under epoch 0: a driver that had looked before another one came would write over that one's marker when it
+   * goes on, and lower the fence; so it finds its file gone, and the other's marker, which it gets.
+   */
+  async #claim(claim: Pick<Marker, 'stream' | 'streamId' | 'output'>): Promise<Marker | undefined> {
+    const disk = new FencedDisk(this.#directory, { ...claim, epoch: 0 }, this.#durableFolders)
+    try {
+      await disk.put(markerFile(this.#directory), markerText({ v: 1, ...claim, epoch: 0, owner: '' }))
+      return undefined
+    } catch (error) {
+      const marker = await readMarker(this.#directory)
+      if (marker === undefined) throw error
+      return marker
+    }
+  }
+
+  /**
+   * Runs a step of the driver. One that was replaced meanwhile finds what its successor has made of the directory: files gone, batches that its store did
+   * not know. It is told that it was replaced, and not to see to its disk or its store.
+   */
+  async #asDriver<T>(mark: FenceMark, step: () => Promise<T>): Promise<T> {
+    try {
+      return await step()
+    } catch (error) {
+      const marker = mark.adopt === true ? undefined : await readMarker(this.#directory).catch(() => undefined)
+      if (marker !== undefined && marker.streamId === mark.streamId && marker.epoch > mark.epoch) checkEpoch(this.#directory, marker, mark)
+      throw error
+    }
+  }
+
   /** What the directory knows against the offset store. */
   async #checkMarker(mark: FenceMark): Promise<void> {
     const marker = await readMarker(this.#directory)
@@ -186,12 +219,12 @@ export class FilesSink implements Sink<unknown> {
     const marker: Marker = { v: 1, stream, streamId, output, epoch, owner }
     if (mark.adopt === true) {
       await writeMarker(this.#directory, marker, systemRandom.id())
-      return this.#removeAttemptsBefore(epoch)
+      return removeAttemptsBefore(this.#directory, epoch)
     }
     const disk = new FencedDisk(this.#directory, mark, this.#durableFolders)
     for (;;) {
       await disk.put(markerFile(this.#directory), markerText(marker))
-      await this.#removeAttemptsBefore(epoch)
+      await removeAttemptsBefore(this.#directory, epoch)
       const now = await readMarker(this.#directory)
       if (now?.epoch === epoch && now.owner === owner && now.streamId === streamId) return
       await this.#checkMarker(mark)
@@ -217,20 +250,7 @@ export class FilesSink implements Sink<unknown> {
     // Parts of a layout before, to which nothing will be added.
     if (!this.#isOfParts) await roller.rollAll()
     await roller.removePartsUntil(mark.lastComplete)
-    return { manifest, roller }
-  }
-
-  async #removeAttemptsBefore(epoch: number): Promise<void> {
-    const folder = attemptsFolder(this.#directory)
-    for (const { name, parentPath } of await onDisk('list', folder, () => readdir(folder, { withFileTypes: true }))) {
-      const path = join(parentPath, name)
-      const isOlder = (attemptEpoch(name) ?? epoch) < epoch
-      if (!isOlder && !TAKEN_AWAY.test(name)) continue
-      // A folder is not removed in one step: its attempt could put half of it in place. Renamed, it is out of its reach.
-      const taken = isOlder ? join(folder, `gone-${systemRandom.id()}`) : path
-      if (isOlder && !(await takeAway(path, taken))) continue
-      await onDisk('remove', taken, () => rm(taken, { recursive: true, force: true }))
-    }
+    return { mark, manifest, roller }
   }
 }
 
@@ -247,17 +267,4 @@ const WRITTEN_TWICE: Rewritten = {
   addsRows: true,
   sentence: 'put into files a second time, beside those that have them',
   inReplay: IN_REPLAY,
-}
-
-/** False where it is gone already: its attempt was first, or has ended. */
-async function takeAway(path: string, taken: string): Promise<boolean> {
-  return onDisk('remove', path, async () => {
-    try {
-      await rename(path, taken)
-      return true
-    } catch (error) {
-      if (diskErrorCode(error) === 'ENOENT') return false
-      throw error
-    }
-  })
 }

@@ -1,41 +1,67 @@
 import type * as Disk from 'node:fs/promises'
 
-/** One start of a process, which ends without a word before the so-many-th thing that it would do to the disk. */
-export type Life = { callsLeft: number; readonly isOver: Promise<void>; readonly end: () => void }
+/** One start of a process, which comes to a stop before the so-many-th thing that it would do to the disk. */
+type Life = { callsLeft: number; readonly stops: () => void; readonly goesOn: Promise<void> }
+
+/** A process that was stopped, as by SIGSTOP; left alone, it was killed. */
+export type Stopped = {
+  /** Lets it go on, to its end. */
+  readonly wake: () => Promise<void>
+}
 
 /** Who is calling; nobody while the test itself looks at the disk. */
 let living: Life | undefined
-let handles: Disk.FileHandle[] = []
+/** Kept until the test is over: a file that nobody holds is closed with a warning. */
+const handles: Disk.FileHandle[] = []
 
 /** What changes the disk; before a call that only reads it is as it was behind the one before. */
 const CHANGES = ['mkdir', 'rename', 'rm', 'writeFile'] as const
+const LOOKS = ['access', 'readFile', 'readdir', 'stat'] as const
 
-/** Runs `process` until it is through or was killed before its `calls`-th change of the disk. Says which. */
-export async function live(calls: number, process: () => Promise<void>): Promise<'through' | 'killed'> {
-  const { promise: isOver, resolve: end } = Promise.withResolvers<void>()
-  const life: Life = { callsLeft: calls, isOver, end }
+/** Runs `process` until it is through, or stops before its `calls`-th change of the disk. One runs at a time. */
+export async function live(calls: number, process: () => Promise<void>): Promise<'through' | Stopped> {
+  const stop = Promise.withResolvers<void>()
+  const wake = Promise.withResolvers<void>()
+  const life: Life = { callsLeft: calls, stops: stop.resolve, goesOn: wake.promise }
+  const end = during(life, process)
+  // It may fail long after it was left alone.
+  end.catch(() => {})
+  return Promise.race([
+    end.then(() => 'through' as const),
+    stop.promise.then(() => ({
+      wake: () => {
+        life.callsLeft = Number.POSITIVE_INFINITY
+        return during(life, () => {
+          wake.resolve()
+          return end
+        })
+      },
+    })),
+  ]).finally(() => {
+    living = undefined
+  })
+}
+
+async function during(life: Life, run: () => Promise<void>): Promise<void> {
   living = life
   try {
-    return await Promise.race([process().then(() => 'through' as const), isOver.then(() => 'killed' as const)])
+    await run()
   } finally {
-    living = undefined
-    const left = handles
-    handles = []
-    for (const handle of left) await handle.close().catch(() => {})
+    if (living === life) living = undefined
   }
 }
 
-/** `node:fs/promises` for those who may be killed: from then on no call of theirs comes back, as if they were not there. Nothing is fsynced, to save time. */
+/** Closes what processes that were killed had open. */
+export async function closeAll(): Promise<void> {
+  for (const handle of handles.splice(0)) await handle.close().catch(() => {})
+}
+
+/** `node:fs/promises` for those who may be stopped: then no call of theirs comes back before they are woken. Nothing is fsynced, to save time. */
 export function mortalDisk(real: typeof Disk): typeof Disk {
-  const mortal = { ...real, open: ofLife(open) }
+  const mortal = { ...real, open: ofLife(open as Call) }
   for (const name of CHANGES) Object.assign(mortal, { [name]: ofLife(real[name] as Call, 'changes') })
-  return {
-    ...mortal,
-    access: ofLife(real.access as Call),
-    readFile: ofLife(real.readFile as Call),
-    readdir: ofLife(real.readdir as Call),
-    stat: ofLife(real.stat as Call),
-  } as typeof Disk
+  for (const name of LOOKS) Object.assign(mortal, { [name]: ofLife(real[name] as Call) })
+  return mortal as typeof Disk
 
   async function open(...args: Parameters<typeof Disk.open>): Promise<Disk.FileHandle> {
     const handle = await real.open(...args)
@@ -59,13 +85,15 @@ function ofLife(call: Call, kind: 'changes' | 'looks' = 'looks'): Call {
     const life = living
     if (life === undefined) return call(...args)
     if (kind === 'changes') life.callsLeft -= 1
-    if (life.callsLeft < 0) return killed(life)
+    await untilAwake(life)
     const result = await call(...args)
-    return life.callsLeft < 0 ? killed(life) : result
+    await untilAwake(life)
+    return result
   }
 }
 
-function killed(life: Life): Promise<never> {
-  life.end()
-  return new Promise(() => {})
+async function untilAwake(life: Life): Promise<void> {
+  if (life.callsLeft >= 0) return
+  life.stops()
+  await life.goesOn
 }
