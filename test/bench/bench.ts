@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- read stream latency idle plan partitions memory isolation rate stores postgres files to-kafka executors soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
+ * `npm run bench [-- read stream latency idle plan partitions memory isolation rate stores postgres files to-kafka to-http executors soak]`: measures against a real broker, each reader in a process of its own and in turn, so that a
  * slower moment of the machine hits all of them. What counts are the ratios; absolutes are recorded, and nothing is asserted.
  *
  * `BENCH_ROUNDS` (3), `BENCH_TOPICS` (of those that are read, such as `bench-none,bench-1k`) and `SOAK_MINUTES` (10) cut it. The soak runs only
@@ -16,6 +16,7 @@ import { benchFiles } from './bench-files.ts'
 import { benchPostgres } from './bench-postgres.ts'
 import { benchRate } from './bench-rate.ts'
 import { benchStores } from './bench-stores.ts'
+import { benchToHttp } from './bench-to-http.ts'
 import { benchToKafka } from './bench-to-kafka.ts'
 import type { IsolationResult } from './isolation.ts'
 import type { ManyPartitionsResult } from './many-partitions.ts'
@@ -44,6 +45,7 @@ const PARTS = [
   'postgres',
   'files',
   'to-kafka',
+  'to-http',
   'executors',
   'soak',
 ] as const
@@ -82,6 +84,7 @@ async function main(): Promise<void> {
   if (has('postgres')) rows.push(...(await benchPostgres(kafka, bench)))
   if (has('files')) rows.push(...(await benchFiles(kafka, bench)))
   if (has('to-kafka')) rows.push(...(await benchToKafka(kafka, bench)))
+  if (has('to-http')) rows.push(...(await benchToHttp(kafka, bench)))
   if (has('executors')) rows.push(...(await benchExecutors(kafka, bench)))
   if (has('soak')) await benchSoak(kafka)
   print()
