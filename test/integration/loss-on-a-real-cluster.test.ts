@@ -191,13 +191,14 @@ test('a topic that is deleted and made again while the stream is down, and while
   await lossy.equalsJava(60 + 50)
 })
 
-test('a topic that is removed: named or found by a pattern, while the stream runs and while it is down', {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  for (const isNamed of [true, false]) {
+describe.concurrent('a topic that is removed, while the stream runs and while it is down, is a loss', () => {
+  test.for(['named', 'found by a pattern'])('where it is %s', { timeout: TIMEOUT_MS }, async how => {
     const name = uniqueName('removed')
     const stays = await createTopic(`${name}-stays`, {}, kafka)
-    const lossy = new Lossy(await createTopic(`${name}-goes`, {}, kafka), isNamed ? [stays, `${name}-goes`] : new RegExp(`^${name}-`))
+    const lossy = new Lossy(
+      await createTopic(`${name}-goes`, {}, kafka),
+      how === 'named' ? [stays, `${name}-goes`] : new RegExp(`^${name}-`),
+    )
     await lossy.send('a', 10)
     const running = await lossy.start('fail')
     await lossy.until('all read', () => lossy.records.length === 10)
@@ -210,7 +211,7 @@ test('a topic that is removed: named or found by a pattern, while the stream run
     expect(lossy.values.at(-1)).toBe('goes on')
     expect((await lossy.store.read('lossy')).offsets.map(({ topic }) => topic)).toEqual([stays])
     expect(await lossy.reasons()).toEqual(['removed'])
-  }
+  })
 })
 
 test('a log that an unclean election cuts, and one that has grown again: the leader with fewer records says where they part', {

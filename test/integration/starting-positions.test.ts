@@ -219,7 +219,8 @@ describe('a stream', () => {
     expect(await read([topic], { store, startingOffsets })).toEqual([23, 24])
   })
 
-  describe('from what a group has committed', () => {
+  // Each waits out a fetch of kafkajs' own consumer, which its admin client starts too.
+  describe.concurrent('from what a group has committed', () => {
     async function committedTopic(): Promise<{ topic: string; group: string }> {
       const topic = await createTopic(uniqueName('committed'), { partitions: 2 })
       await sendMessages(topic, toMessages({ '0': [0, 1, 2, 3], '1': [10, 11, 12] }))
@@ -264,7 +265,7 @@ describe('a stream', () => {
   })
 })
 
-describe('what is found while running', () => {
+describe.concurrent('what is found while running', () => {
   test('partitions begin at their earliest, whatever the job says', async () => {
     const topic = await createTopic(uniqueName('grows'), { partitions: 1 })
     await sendMessages(topic, toMessages({ '0': [1] }))

@@ -1,5 +1,5 @@
 import type { KafkaAddress } from './cluster/kafka-cluster.ts'
-import { runJava } from './cluster/run-java.ts'
+import { runJava, SHORT_RUN } from './cluster/run-java.ts'
 
 /** What {@link produce} writes. Values, keys and partitions follow from a record's id alone: record `i` goes to partition `i mod n`. */
 export type ProduceOptions = {
@@ -40,9 +40,14 @@ export type ProduceOptions = {
 /** What {@link produce} wrote: `committed` are the records that were not aborted, `ms` is the time of sending alone. */
 export type ProduceReport = { readonly records: number; readonly committed: number; readonly aborted: number; readonly ms: number }
 
+/** From here on it takes long enough for Java to compile it well. */
+const MANY = 100_000
+
 /** Fills a topic with the official Java producer, at about a million small records a second. */
 export async function produce(kafka: KafkaAddress, options: ProduceOptions): Promise<ProduceReport> {
   const args = Object.entries({ transactionalId: options.topic, ...options }).map(([name, value]) => `${name}=${value}`)
-  const printed = await runJava(kafka, 'Produce.java', brokers => [`brokers=${brokers}`, ...args])
+  const printed = await runJava(kafka, 'Produce.java', brokers => [`brokers=${brokers}`, ...args], {
+    jvm: options.count < MANY ? SHORT_RUN : [],
+  })
   return JSON.parse(printed)
 }

@@ -15,6 +15,9 @@ import { waitForBrokers } from './wait-for-brokers.ts'
 /** Enough for millions of records: what Kafka serves comes from the system's page cache. */
 const BROKER_HEAP = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC', '-XX:+ExitOnOutOfMemoryError', '-XX:-UsePerfData']
 
+/** A cluster of one test's own lives for seconds, and compiling its code well takes longer than running it: half of the processor time of a start. */
+const SHORT_LIFE = ['-Xms256m', '-Xmx512m', ...SHORT_RUN, '-XX:+ExitOnOutOfMemoryError']
+
 const ATTEMPTS = 3
 
 /** Where a port was free when we looked and taken when the broker came. */
@@ -26,6 +29,7 @@ type Layout = {
   readonly places: readonly BrokerPlace[]
   readonly login: SaslLogin | undefined
   readonly authorizer: boolean
+  readonly heap: readonly string[]
 }
 
 /** Starts Kafka as local Java processes in a folder of its own, all brokers at once. Takes about four seconds on two cores. */
@@ -44,7 +48,14 @@ export async function startAsProcesses(options: CompleteKafkaOptions): Promise<K
 
 async function startIn(folder: string, jars: string, options: CompleteKafkaOptions): Promise<KafkaCluster> {
   const login = options.sasl ? makeLogin() : undefined
-  const layout: Layout = { folder, jars, login, authorizer: options.authorizer, places: await planPlaces(folder, options) }
+  const layout: Layout = {
+    folder,
+    jars,
+    login,
+    authorizer: options.authorizer,
+    heap: heapOf(options),
+    places: await planPlaces(folder, options),
+  }
   const [ca] = await Promise.all([makeCertificate(layout), formatStorage(layout)])
 
   const running = new Map<number, ServiceProcess>()
@@ -122,8 +133,13 @@ async function formatStorage({ folder, jars, places, login, authorizer }: Layout
   )
 }
 
-function startBroker({ folder, jars }: Layout, place: BrokerPlace): ServiceProcess {
-  const java = ['java', ...BROKER_HEAP, ...LOG_TO_CONSOLE, '-cp', jars, 'kafka.Kafka', propertiesPath(folder, place)]
+/** `VITEST` is vitest's own: in the soak a cluster of its own lives for long. */
+function heapOf({ own }: CompleteKafkaOptions): readonly string[] {
+  return own && process.env.VITEST !== undefined ? SHORT_LIFE : BROKER_HEAP
+}
+
+function startBroker({ folder, jars, heap }: Layout, place: BrokerPlace): ServiceProcess {
+  const java = ['java', ...heap, ...LOG_TO_CONSOLE, '-cp', jars, 'kafka.Kafka', propertiesPath(folder, place)]
   return new ServiceProcess(java, { folder: folder, logPath: brokerLogPath(folder, place) })
 }
 
