@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../connectors/files/temporary-folder.ts'
-import { NodeProcess } from '../src/cli/node-process.ts'
 import { comparePlaces, NO_DIFFERENCE } from '../support/compare-places.ts'
 import { kafkaCluster, uniqueName } from '../support/kafka.ts'
 import { produce } from '../support/produce.ts'
@@ -10,6 +9,7 @@ import { fillTopic } from './executors/fill-topic.ts'
 import { driverCommand, stateOf } from './executors/fleet-commands.ts'
 import { makeFleet, placesByJava, readFleetOutput } from './executors/make-fleet.ts'
 import type { FleetOutput, FleetStream } from './executors/plan.ts'
+import { startFleetCommand } from './executors/start-fleet-command.ts'
 
 /** Whether a place is before positions; partitions that they lack begin there. */
 function isBefore(place: string, positions: ReadonlyMap<number, number>): boolean {
@@ -31,7 +31,7 @@ test('outputs that are swapped, added, taken out and put back between runs that 
   const run = (outputs: readonly FleetOutput[], strike = '') => {
     const changed: FleetStream = { ...fleet, flows: [{ topic, outputs }] }
     const { args, env } = driverCommand(changed, '--until', 'latest', '--progress')
-    return new NodeProcess(args, { env: { ...env, STRIKE: strike } }).ended
+    return startFleetCommand({ args, env: { ...env, STRIKE: strike } }).ended
   }
   const killed = { signal: 'SIGKILL', stderr: expect.stringContaining('struck') }
   const positions = async () => new Map((await stateOf(fleet)).offsets.map(({ partition, offset }) => [partition, offset]))

@@ -5,24 +5,25 @@ import type { StreamState } from '../../../src/core/offset-store.ts'
 import type { FleetStream } from './plan.ts'
 
 const script = fileURLToPath(new URL('../../src/cli/tidemark-child.ts', import.meta.url))
-const job = fileURLToPath(new URL('./fleet-job.ts', import.meta.url))
+/** The job of every fleet. */
+export const FLEET_JOB = fileURLToPath(new URL('./fleet-job.ts', import.meta.url))
 
 /** A `tidemark` command on the job of a fleet, from the sources. */
 export type FleetCommand = { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> }
 
 /** `tidemark run`, with its tasks on executors, or in threads of its own. */
 export function driverCommand(fleet: FleetStream, ...args: readonly string[]): FleetCommand {
-  return command(fleet, ['run', job, ...args], '')
+  return command(fleet, ['run', FLEET_JOB, ...args], '')
 }
 
 /** `tidemark backfill`, with its tasks on executors. */
 export function backfillCommand(fleet: FleetStream, redis: string, ...args: readonly string[]): FleetCommand {
-  return command(fleet, ['backfill', job, '--executors', redis, '--yes', ...args], '')
+  return command(fleet, ['backfill', FLEET_JOB, '--executors', redis, '--yes', ...args], '')
 }
 
 /** `tidemark executor`, which strikes where `strike` says. */
 export function executorCommand(fleet: FleetStream, redis: string, threads = 1, strike = ''): FleetCommand {
-  return command(fleet, ['executor', job, '--executors', redis, '--threads', String(threads)], strike)
+  return command(fleet, ['executor', FLEET_JOB, '--executors', redis, '--threads', String(threads)], strike)
 }
 
 function command(fleet: FleetStream, args: readonly string[], strike: string): FleetCommand {

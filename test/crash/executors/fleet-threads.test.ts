@@ -2,13 +2,13 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../connectors/files/temporary-folder.ts'
-import { NodeProcess } from '../../src/cli/node-process.ts'
 import { NO_DIFFERENCE } from '../../support/compare-places.ts'
 import { kafkaCluster, uniqueName } from '../../support/kafka.ts'
 import { services } from '../../support/services.ts'
 import { fillTopic } from './fill-topic.ts'
 import { driverCommand } from './fleet-commands.ts'
 import { compareFleet, makeFleet } from './make-fleet.ts'
+import { startFleetCommand } from './start-fleet-command.ts'
 
 test('threads that end themselves inside one task in seven cost nothing but time', async () => {
   const kafka = kafkaCluster()
@@ -22,8 +22,7 @@ test('threads that end themselves inside one task in seven cost nothing but time
     ],
     ...{ recordsPerBatch: 3_000, recordsPerTask: 250, exitEvery: 7 },
   })
-  const { args, env } = driverCommand(fleet, '--until', 'latest', '--threads', '2')
-  expect(await new NodeProcess(args, { env }).ended).toMatchObject({ code: 0 })
+  expect(await startFleetCommand(driverCommand(fleet, '--until', 'latest', '--threads', '2')).ended).toMatchObject({ code: 0 })
 
   const exited = (await readdir(folder)).filter(name => name.startsWith('exited-'))
   expect(exited.length).toBeGreaterThanOrEqual(8)

@@ -11,6 +11,9 @@ const ENTRIES = {
   'matrix-job': 'test/crash/matrix/job.ts',
   'crash-job': 'test/crash/crash-job.ts',
   'dead-letters-job': 'test/crash/dead-letters-job.ts',
+  'fleet-job': 'test/crash/executors/fleet-job.ts',
+  // Where src/executors/threads.ts finds it, beside itself.
+  'threads/session': 'src/executors/threads/session.ts',
 }
 
 export type ProgramName = keyof typeof ENTRIES
