@@ -2,12 +2,13 @@ import { ConnectionError } from '../../src/core/errors.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
 import { isConnectionLost, sqlState } from '../../src/util/postgres-error.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
+import { alteredUnder, checkTypesSql, findAltered, isAltered } from './column-types.ts'
 import { runScript } from './connection.ts'
 import { CopyStatement } from './copy/copy-statement.ts'
 import { findFaultyRow } from './find-faulty-row.ts'
 import { isRefusal, type Ledger } from './ledger.ts'
 import { columnOfStaging, copyIntoStaging, copyIntoTable, mergeSql, SAVEPOINT } from './merge-sql.ts'
-import { isAboutRows, placeInCopy, refusedByServer } from './row-error.ts'
+import { isAboutColumns, isAboutRows, placeInCopy, refusedByServer } from './row-error.ts'
 import type { Target } from './target.ts'
 
 type Messages = AsyncIterable<readonly Buffer[]>
@@ -29,20 +30,8 @@ export async function copyTasks(
   const [first] = tasks
   if (first === undefined) return
   const rows = target.isStaged ? `${copyIntoStaging(target)};\nsavepoint ${SAVEPOINT};\n${mergeSql(target)}` : copyIntoTable(target)
-  const statement = new CopyStatement(`${ledger.beginSql(first)};\n${rows};\n${ledger.commitSql(tasks)}`)
-  await statement.start(client)
-  try {
-    for await (const some of messages) {
-      for (const message of some) {
-        const isSent = statement.write(message)
-        if (isSent !== undefined) await isSent
-      }
-    }
-  } catch (error) {
-    await statement.fail()
-    throw error
-  }
-  await statement.end()
+  const statement = new CopyStatement(`${ledger.beginSql(first)};\n${rows};\n${checkTypesSql([target])};\n${ledger.commitSql(tasks)}`)
+  await statement.run(client, messages)
 }
 
 /** The same for a task without rows: its ledger row alone. */
@@ -53,13 +42,15 @@ export async function applyEmpty(client: PostgresClient, ledger: Ledger, tasks: 
 
 /**
  * What became of a task whose transaction failed: resolves where another attempt has it in, or throws what is to be told. Rolls back.
- * `explain` makes an error about rows into one that names the row, inside the failed transaction.
+ * `explain` makes an error about rows into one that names the row, inside the failed transaction. `targets` are what rows were encoded for: where one was
+ * altered since, no row is at fault.
  */
 export async function explainFailure(
   client: PostgresClient,
   ledger: Ledger,
   task: Task,
   error: unknown,
+  targets: readonly Target[],
   explain: () => Promise<unknown>,
 ): Promise<void> {
   if (sqlState(error) === undefined || isConnectionLost(error)) {
@@ -75,14 +66,16 @@ export async function explainFailure(
       { cause: error, details: { stream: task.stream, output: task.output, batchId: task.batchId, index: task.index } },
     )
   }
-  if (!isAboutRows(error)) {
+  if (!isAboutRows(error) && !isAboutColumns(error)) {
     await runScript(client, 'rollback')
     throw error
   }
-  const failure = await explain()
+  const failure = isAboutRows(error) ? await explain() : error
   await runScript(client, 'rollback')
   // Its twin has committed, and these rows run into the unique keys of the twin's.
   if ((await ledger.judge(client, task)) === 'applied') return
+  const altered = await findAltered(client, targets)
+  if (isAltered(error) || altered.length > 0) throw alteredUnder(task, altered, error)
   throw failure
 }
 

@@ -1,4 +1,5 @@
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
+import { checkTypesSql } from './column-types.ts'
 import { runScript } from './connection.ts'
 import { CopyStatement } from './copy/copy-statement.ts'
 import { explainFailure } from './copy-attempt.ts'
@@ -7,6 +8,7 @@ import type { Ledger } from './ledger.ts'
 import { CHECK_CONSTRAINTS, columnOfStaging, copyIntoStaging, copyIntoTable, mergeRowsSql, SAVEPOINT } from './merge-sql.ts'
 import type { RoutedPart, RoutedRows } from './routed-rows.ts'
 import { placeInCopy, refusedByServer } from './row-error.ts'
+import type { Target } from './target.ts'
 
 /**
  * Writes a task whose rows go to several tables, in one transaction. Resolves when its rows are in, by this attempt or another.
@@ -25,37 +27,25 @@ export async function writeRouted(client: PostgresClient, ledger: Ledger, rows: 
       isAll = await rows.draw(work => work(client))
       for (const part of rows.take()) {
         sending = part
-        await copyPart(client, begin, part)
+        const into = part.target.isStaged ? copyIntoStaging(part.target, 'drop') : copyIntoTable(part.target)
+        await new CopyStatement(`${begin}${into}`).run(client, [part.messages])
         sending = undefined
         begin = ''
       }
     }
-    await runScript(client, `${begin}${mergesSql(rows)}${ledger.commitSql([task])}`)
+    const { targets } = rows
+    const check = targets.length === 0 ? '' : `${checkTypesSql(targets)};\n`
+    await runScript(client, `${begin}${mergesSql(targets)}${check}${ledger.commitSql([task])}`)
   } catch (error) {
     const failed = sending
-    await explainFailure(client, ledger, task, error, () =>
+    await explainFailure(client, ledger, task, error, rows.targets, () =>
       failed === undefined ? explainMerge(client, rows, error) : Promise.resolve(explainCopy(rows, failed, error)),
     )
   }
 }
 
-async function copyPart(client: PostgresClient, begin: string, { target, messages }: RoutedPart): Promise<void> {
-  const statement = new CopyStatement(`${begin}${target.isStaged ? copyIntoStaging(target, 'drop') : copyIntoTable(target)}`)
-  await statement.start(client)
-  try {
-    for (const message of messages) {
-      const isSent = statement.write(message)
-      if (isSent !== undefined) await isSent
-    }
-  } catch (error) {
-    await statement.fail()
-    throw error
-  }
-  await statement.end()
-}
-
 /** Deferred constraints come last: a row of one table may refer to one of another. */
-function mergesSql({ targets }: RoutedRows): string {
+function mergesSql(targets: readonly Target[]): string {
   const staged = targets.filter(({ isStaged }) => isStaged)
   if (staged.length === 0) return ''
   return `savepoint ${SAVEPOINT};\n${[...staged.map(target => mergeRowsSql(target)), CHECK_CONSTRAINTS].join(';\n')};\n`

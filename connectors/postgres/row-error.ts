@@ -12,6 +12,11 @@ export function isAboutRows(error: unknown): boolean {
   return ABOUT_ROWS.test(sqlState(error) ?? '')
 }
 
+/** Whether the server says that a statement does not fit the columns, as one may that was made for another type. */
+export function isAboutColumns(error: unknown): boolean {
+  return (sqlState(error) ?? '').startsWith('42')
+}
+
 /** Where the server found a fault in a COPY: the row's place from 0, and the column. */
 export function placeInCopy(error: unknown): { readonly row: number; readonly column: string | undefined } | undefined {
   const [, line, column] = /^COPY .*, line (\d+)(?:, column (.+?))?(?::|$)/m.exec(fieldOf(error, 'where') ?? '') ?? []

@@ -93,7 +93,7 @@ export class TableSink implements Sink<unknown> {
       try {
         await copyTasks(client, ledger, [task], target, encoded.messages())
       } catch (error) {
-        await explainFailure(client, ledger, task, error, () => explainRow(client, task, error, target, encoded.count))
+        await explainFailure(client, ledger, task, error, [target], () => explainRow(client, task, error, target, encoded.count))
       }
     }
     await this.#connection.useForRows(task, copy, signal)
@@ -118,7 +118,9 @@ export class TableSink implements Sink<unknown> {
         else await copyTasks(client, ledger, tasks, first.target, messagesOf(group))
       } catch (error) {
         const { task, target, count } = first
-        if (group.length === 1) return explainFailure(client, ledger, task, error, () => explainRow(client, task, error, target, count))
+        const targets = target === undefined ? [] : [target]
+        if (group.length === 1)
+          return explainFailure(client, ledger, task, error, targets, () => explainRow(client, task, error, target, count))
         await client.query({ text: 'rollback' })
         throw error
       }

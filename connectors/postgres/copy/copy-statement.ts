@@ -32,8 +32,29 @@ export class CopyStatement {
     this.#ended.promise.catch(() => {})
   }
 
-  /** Sends the statements and resolves when the server waits for rows. */
-  async start(client: PostgresClient): Promise<void> {
+  /**
+   * Sends the statements and all messages of rows, as fast as the socket takes them, and resolves when every statement is done. Throws the server's
+   * error, or what the messages threw; the transaction can then only be rolled back.
+   */
+  async run(client: PostgresClient, arrays: AsyncIterable<readonly Buffer[]> | Iterable<readonly Buffer[]>): Promise<void> {
+    await this.#start(client)
+    try {
+      for await (const messages of arrays) {
+        for (const message of messages) {
+          const isSent = this.#send(message)
+          if (isSent !== undefined) await isSent
+        }
+      }
+    } catch (error) {
+      await this.#fail()
+      throw error
+    }
+    if (this.#failure === undefined) this.#write(END)
+    await this.#ended.promise
+  }
+
+  /** Resolves when the server waits for rows. */
+  async #start(client: PostgresClient): Promise<void> {
     if (!('connection' in client))
       throw new UnsupportedError('postgresSink streams with pg itself: give it a pool of pg, not of pg-native.')
     client.query(this as never)
@@ -43,7 +64,7 @@ export class CopyStatement {
   }
 
   /** Sends a CopyData message. A promise where the socket has enough for now. Throws the server's error once there is one. */
-  write(chunk: Uint8Array): Promise<void> | undefined {
+  #send(chunk: Uint8Array): Promise<void> | undefined {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#write(chunk)) return undefined
     this.#drained ??= Promise.withResolvers()
@@ -52,14 +73,8 @@ export class CopyStatement {
     })
   }
 
-  /** Says that these were all rows and resolves when every statement is done. */
-  async end(): Promise<void> {
-    if (this.#failure === undefined) this.#write(END)
-    await this.#ended.promise
-  }
-
-  /** Ends the COPY without its rows; the transaction can then only be rolled back. */
-  async fail(): Promise<void> {
+  /** Ends the COPY without its rows. */
+  async #fail(): Promise<void> {
     if (this.#failure === undefined) this.#write(FAIL)
     await this.#ended.promise.catch(() => {})
   }

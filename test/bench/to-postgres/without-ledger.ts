@@ -28,14 +28,7 @@ export function sinkWithoutLedger(connectionString: string, table: string): Sink
       if (target === undefined) return
       await connection.use(async client => {
         const statement = new CopyStatement(`begin; ${copyIntoTable(target)}; commit`)
-        await statement.start(client)
-        for await (const messages of small === undefined ? encoded.messages() : [small.messages]) {
-          for (const message of messages) {
-            const isSent = statement.write(message)
-            if (isSent !== undefined) await isSent
-          }
-        }
-        await statement.end()
+        await statement.run(client, small === undefined ? encoded.messages() : [small.messages])
       }, signal)
     },
     close: () => connection.close(),

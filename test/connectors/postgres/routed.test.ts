@@ -302,17 +302,3 @@ describe('a row is named, and nothing of its task is in,', () => {
     expect(await idsIn(`${prefix}_1`)).toEqual([])
   })
 })
-
-test('a table that was altered is looked at again by the next attempt', async () => {
-  await tables('altered', ['a'])
-  const sink = await readySink<Event>(place, { table: by('altered'), columns: ['id', 'v'] }, 'altered')
-  await sink.write(task({ output: 'altered' }), rowsOf<Event>([{ kind: 'a', id: 1, v: 1 }]), running)
-  await place.query('alter table altered_a alter column v type int4')
-  const again = () => sink.write(task({ output: 'altered', index: 1 }), rowsOf<Event>([{ kind: 'a', id: 2, v: 2 }]), running)
-  await expect(again()).rejects.toMatchObject({ code: 'RECORD' })
-  await again()
-  expect(await place.query('select id::int, v::int from altered_a order by id')).toEqual([
-    { id: 1, v: 1 },
-    { id: 2, v: 2 },
-  ])
-})
