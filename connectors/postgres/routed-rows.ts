@@ -1,4 +1,5 @@
 import { ConfigError, RecordError } from '../../src/core/errors.ts'
+import { placeDetails } from '../../src/core/name-row.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
 import { showValue } from '../../src/util/show-value.ts'
 import { RowEncoder, RowRefused } from './copy/row-encoder.ts'
@@ -108,12 +109,11 @@ export class RoutedRows {
   #nameOf(row: unknown): string {
     const name = this.#mode.route(row as never)
     if (typeof name === 'string' && name !== '') return name
-    const { stream, batchId, output, range } = this.task
-    const { topic, partition, fromOffset, untilOffset } = range
+    const { batchId, output, range } = this.task
     throw new RecordError(
       `Row ${this.#count + 1} of ${showRange(range)} (batch ${batchId}, output ${output}) has no table: the function table of postgresSink gave ` +
         `${showValue(name)} for it, and must give a table's name. Mend it, or leave such rows out with a filter() before this output.`,
-      { details: { stream, batchId, output, topic, partition, fromOffset, untilOffset, row: this.#count + 1 } },
+      { details: placeDetails({ task: this.task, place: this.#count }) },
     )
   }
 

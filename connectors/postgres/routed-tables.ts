@@ -1,5 +1,4 @@
-import { AuthError, ConfigError, isTidemarkError, UnsupportedError } from '../../src/core/errors.ts'
-import { showRange, type Task } from '../../src/core/values.ts'
+import { nameRow, type RowPlace } from '../../src/core/name-row.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
 import { checkTable } from './check-table.ts'
 import { parseTableName } from './names.ts'
@@ -19,9 +18,6 @@ export type RoutedMode = Omit<TableMode, 'table'> & {
 /** Lends a connection to look at the server with. */
 export type Look = <Result>(work: (client: PostgresClient) => Promise<Result>) => Promise<Result>
 
-/** A row that was the first of its task for a table, by its place from 0. */
-export type FirstRow = { readonly task: Task; readonly place: number }
-
 /** The tables that rows were routed to, each looked up and checked when the first row for it comes. */
 export class RoutedTables {
   readonly #mode: RoutedMode
@@ -34,7 +30,7 @@ export class RoutedTables {
   }
 
   /** The table of this name. Throws what a start with it would, and which row wants it. */
-  async find(name: string, first: FirstRow, look: Look): Promise<Table> {
+  async find(name: string, first: RowPlace, look: Look): Promise<Table> {
     const known = this.#known.get(name)
     if (known !== undefined) return known
     try {
@@ -56,17 +52,6 @@ export class RoutedTables {
 }
 
 /** An error about a table, with the row for which the table was wanted. Any other error as it is. */
-export function withRow(error: unknown, table: string, { task, place }: FirstRow): unknown {
-  if (!isTidemarkError(error) || error.retryable) return error
-  const Kind = [ConfigError, AuthError, UnsupportedError].find(({ name }) => name === error.name)
-  if (Kind === undefined) return error
-  const { stream, batchId, output, range } = task
-  const { topic, partition, fromOffset, untilOffset } = range
-  return new Kind(
-    `${error.message}\nRow ${place + 1} of ${showRange(range)} (batch ${batchId}, output ${output}) is the first of its task for table ${table}.`,
-    {
-      details: { ...error.details, stream, batchId, output, topic, partition, fromOffset, untilOffset, table, row: place + 1 },
-      cause: error.cause,
-    },
-  )
+export function withRow(error: unknown, table: string, first: RowPlace): unknown {
+  return nameRow(error, first, `the first of its task for table ${table}`, { table })
 }

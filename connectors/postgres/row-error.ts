@@ -1,4 +1,5 @@
 import { errorMessage, RecordError } from '../../src/core/errors.ts'
+import { placeDetails, taskDetails } from '../../src/core/name-row.ts'
 import { showRange, type Task } from '../../src/core/values.ts'
 import { sqlState } from '../../src/util/postgres-error.ts'
 import { isSecretName, showValue } from '../../src/util/show-value.ts'
@@ -62,8 +63,7 @@ function rowError(
   cause: unknown,
   table: string | undefined,
 ): RecordError {
-  const { stream, batchId, output, range } = task
-  const { topic, partition, fromOffset, untilOffset } = range
+  const { batchId, output, range } = task
   const which = row === undefined ? 'A row' : `Row ${row + 1}`
   const at = `${table === undefined ? '' : `, table ${table}`}${column === undefined ? '' : `, column ${column}`}`
   return new RecordError(
@@ -71,8 +71,7 @@ function rowError(
       'Mend it in a map() before this output, or leave it out with a filter().',
     {
       details: {
-        ...{ stream, batchId, output, topic, partition, fromOffset, untilOffset },
-        ...(row !== undefined && { row: row + 1 }),
+        ...(row === undefined ? taskDetails(task) : placeDetails({ task, place: row })),
         ...(column !== undefined && { column }),
         ...(table !== undefined && { table }),
       },

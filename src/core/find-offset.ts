@@ -1,5 +1,6 @@
 import { applyStages } from './apply-stages.ts'
-import { isTidemarkError, RecordError } from './errors.ts'
+import { isTidemarkError } from './errors.ts'
+import { retell } from './name-row.ts'
 import { offsetOf, type RecordOrigins } from './row-pipeline.ts'
 import type { RangeContext, RunnableOutput } from './runnable-job.ts'
 import type { ReadOptions } from './source.ts'
@@ -20,11 +21,11 @@ export type FailedRead = {
 
 /**
  * Adds to an error about a row the offset of the record that the row came from. A sink knows a row by its place in the task only: `row` (from 1) and
- * `output` in the details of a `RecordError`. So the range is read again up to that row, this time remembering where rows come from, which would cost
+ * `output` in the details of its error. So the range is read again up to that row, this time remembering where rows come from, which would cost
  * every row of every task that goes well. Stages are deterministic, so it is the same row. Where that cannot be done the error stays as it is.
  */
 export async function withOffset(error: unknown, read: FailedRead): Promise<unknown> {
-  if (!isTidemarkError(error, 'RECORD') || error.details.offset !== undefined) return error
+  if (!isTidemarkError(error) || error.retryable || error.details.offset !== undefined) return error
   const { row, output: name } = error.details
   const output = [...read.outputs].find(candidate => candidate.name === name)
   if (typeof row !== 'number' || output === undefined) return error
@@ -32,10 +33,7 @@ export async function withOffset(error: unknown, read: FailedRead): Promise<unkn
   const offset = await findOffset(output, row - 1, read).catch(() => undefined)
   if (offset === undefined) return error
   const { topic, partition } = read.range
-  return new RecordError(`${error.message} The row comes from the record at ${topic}/${partition} offset ${offset}.`, {
-    details: { ...error.details, offset },
-    cause: error,
-  })
+  return retell(error, `${error.message} The row comes from the record at ${topic}/${partition} offset ${offset}.`, { offset })
 }
 
 async function findOffset(output: RunnableOutput, place: number, read: FailedRead): Promise<number | undefined> {

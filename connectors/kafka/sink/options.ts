@@ -33,7 +33,14 @@ export type KafkaSinkOptions<Row> = {
 }
 
 const aFunction = <T>(form: string) => z.custom<T>(value => typeof value === 'function', { error: form })
-const topicName = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, { error: 'the name of a topic: letters, digits, ".", "_" and "-"' })
+const TOPIC_NAME = /^[A-Za-z0-9._-]{1,249}$/
+
+/** Whether a topic can be called so. */
+export function isTopicName(name: unknown): name is string {
+  return typeof name === 'string' && TOPIC_NAME.test(name)
+}
+
+const topicName = z.string().regex(TOPIC_NAME, { error: 'the name of a topic: letters, digits, ".", "_" and "-"' })
 
 function schemaOf<Row>() {
   return z.strictObject({

@@ -1,6 +1,8 @@
-import { ConfigError } from '../../../../src/core/errors.ts'
-import type { Task } from '../../../../src/core/values.ts'
-import type { CompleteKafkaSinkOptions } from '../options.ts'
+import { ConfigError, RecordError } from '../../../../src/core/errors.ts'
+import { nameRow, placeDetails, type RowPlace } from '../../../../src/core/name-row.ts'
+import { showRange, type Task } from '../../../../src/core/values.ts'
+import { showValue } from '../../../../src/util/show-value.ts'
+import { type CompleteKafkaSinkOptions, isTopicName } from '../options.ts'
 import type { FilledBatch } from '../producer/transactional-producer.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import { checkPartition, partitionOfKey, Turns } from './choose-partition.ts'
@@ -22,6 +24,7 @@ export class RowBatcher<Row> {
   #scratch = Buffer.allocUnsafe(256)
   #full: FilledBatch[] = []
   #heldBytes = 0
+  #count = 0
 
   constructor(options: CompleteKafkaSinkOptions<Row>, task: Task, countPartitions: (topic: string) => Promise<number>) {
     this.#options = options
@@ -36,7 +39,12 @@ export class RowBatcher<Row> {
     for (const row of rows) {
       const topic = typeof named === 'string' ? named : named(row)
       const batches = this.#topics.get(topic) ?? (await this.#open(topic))
-      this.#append(row, batches)
+      try {
+        this.#append(row, batches)
+      } catch (error) {
+        throw nameRow(error, this.#row, `for topic ${topic}`)
+      }
+      this.#count += 1
       if (this.#full.length > 0) await hand(this.#takeFull())
       else if (this.#heldBytes >= MOST_BATCHES_HELD * maxRequestBytes) await hand(this.takeAll())
     }
@@ -99,13 +107,32 @@ export class RowBatcher<Row> {
     return full
   }
 
+  /** The row in hand. */
+  get #row(): RowPlace {
+    return { task: this.#task, place: this.#count }
+  }
+
   async #open(topic: string): Promise<TopicBatches> {
-    const partitions = await this.#countPartitions(topic)
+    if (!isTopicName(topic)) throw noTopic(topic, this.#row)
+    const partitions = await this.#countPartitions(topic).catch((error: unknown) => {
+      throw nameRow(error, this.#row, `the first of its task for topic ${topic}`)
+    })
     const { batchId, index } = this.#task
     const batches = { topic, turns: new Turns(batchId + index), builders: new Array<BatchBuilder | undefined>(partitions).fill(undefined) }
     this.#topics.set(topic, batches)
     return batches
   }
+}
+
+/** The job's function may give anything. */
+function noTopic(given: unknown, row: RowPlace): RecordError {
+  const { batchId, output, range } = row.task
+  return new RecordError(
+    `Row ${row.place + 1} of ${showRange(range)} (batch ${batchId}, output ${output}) has no topic: the function topic of kafkaSink gave ` +
+      `${showValue(given)} for it, and must give the name of a topic: letters, digits, ".", "_" and "-". Mend it, or leave such rows out with a ` +
+      'filter() before this output.',
+    { details: placeDetails(row) },
+  )
 }
 
 function tooLarge(topic: string, maxRequestBytes: number, value: Buffer | string | null): ConfigError {
