@@ -31,11 +31,18 @@ function folderName({ key, value }: HiveLevel): string {
   return name
 }
 
-/** A text that is the name of nothing would share its folder. DuckDB and Spark compare before they unescape and give the text, pyarrow NULL. */
+/** What readers take for a missing value: Hive's own word, and in DuckDB this one. */
+const NAMES_OF_NOTHING = /^(?:__HIVE_DEFAULT_PARTITION__|null)$/i
+
+/** A text that is a name of nothing would be read as nothing. DuckDB and Spark compare before they unescape; pyarrow still takes Hive's word for NULL. */
 function escapeValue(value: string): string {
-  return value === NULL_PARTITION ? `%5F${value.slice(1)}` : escapeText(value)
+  return NAMES_OF_NOTHING.test(value) ? `${escapeCharacter(value.charAt(0))}${value.slice(1)}` : escapeText(value)
 }
 
 function escapeText(text: string): string {
-  return text.replace(UNSAFE, character => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  return text.replace(UNSAFE, escapeCharacter)
+}
+
+function escapeCharacter(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
 }

@@ -31,6 +31,11 @@ const ODD_VALUES = [
   'true',
   '2026-01-01',
   '__HIVE_DEFAULT_PARTITION__',
+  '../../up',
+  '/etc/passwd',
+  'null',
+  'NULL',
+  'x'.repeat(247),
 ]
 
 const glob = (directory: string, pattern: string) => `'${directory.replaceAll("'", "''")}/${pattern}'`
