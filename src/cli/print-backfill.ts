@@ -26,7 +26,8 @@ export function printBackfill(out: NodeJS.WritableStream, plan: BackfillPlan): v
   for (const note of notes) out.write(`${note}\n`)
   if (isComplete) return
   printOverlaps(out, plan)
-  for (const { name: output, rewritten, addsRows } of outputs) out.write(`Output ${output}: ${describeOutput(plan, rewritten, addsRows)}\n`)
+  for (const { name: output, rewritten, addsRows } of outputs)
+    out.write(`Output ${output}: ${describeOutput(plan, output, rewritten, addsRows)}\n`)
   printWeight(out, plan)
 }
 
@@ -64,9 +65,10 @@ function printOverlaps(out: NodeJS.WritableStream, { overlaps }: BackfillPlan): 
 }
 
 /** Of an output that nobody else writes these rows to, there is no second time. */
-function describeOutput({ overlaps }: BackfillPlan, rewritten: string, addsRows: boolean): string {
+function describeOutput({ overlaps }: BackfillPlan, output: string, rewritten: string, addsRows: boolean): string {
   if (!addsRows) return `its rows are ${rewritten}.`
-  return overlaps.length === 0 ? 'no other stream of the job writes these rows.' : `rows that are there already, or come, are ${rewritten}.`
+  const isShared = overlaps.some(({ outputs }) => outputs.includes(output))
+  return isShared ? `rows that are there already, or come, are ${rewritten}.` : 'no other stream of the job writes these rows.'
 }
 
 function printWeight(out: NodeJS.WritableStream, { weight, estimate, left, maxRate }: BackfillPlan): void {

@@ -10,6 +10,8 @@ export type Overlap = {
   readonly committed: number
   /** Offsets that it has yet to read: the live stream goes on, also into partitions that it has not met. */
   readonly toCome: number
+  /** Of the backfill's outputs, those that have, or get, some of these rows from it. */
+  readonly outputs: readonly string[]
   /** By partition, those that have any. */
   readonly partitions: readonly {
     readonly topic: string
@@ -38,6 +40,7 @@ export async function findOverlaps(
 
   function overlap(stream: string, { state, covered }: StreamTrace, goesOn: boolean): Overlap {
     const positions = new Map(state.offsets.map(at => [partitionKey(at), at.offset]))
+    const touched = new Set<string>()
     const partitions = ranges.map(range => {
       const key = partitionKey(range)
       // After a rewind a stream has read some twice, and they count once.
@@ -48,13 +51,18 @@ export async function findOverlaps(
       const unmet = readsOfUnmet(job, state, range.topic) === 'all' ? 0 : undefined
       const from = goesOn ? (positions.get(key) ?? unmet) : undefined
       const ahead = from === undefined ? [] : [{ fromOffset: from, untilOffset: Number.MAX_SAFE_INTEGER }]
+      for (const output of outputs) {
+        // What comes goes into all of them.
+        const own = [...read.filter(part => part.outputs === undefined || part.outputs.includes(output)), ...ahead]
+        if (countWithin(range, own) > 0) touched.add(output)
+      }
       const committed = countWithin(range, read)
       const { topic, partition } = range
       return { topic, partition, committed, toCome: countWithin(range, [...read, ...ahead]) - committed }
     })
     const sum = (what: 'committed' | 'toCome') => partitions.reduce((total, at) => total + at[what], 0)
     const some = partitions.filter(({ committed, toCome }) => committed + toCome > 0)
-    return { stream, committed: sum('committed'), toCome: sum('toCome'), partitions: some }
+    return { stream, committed: sum('committed'), toCome: sum('toCome'), outputs: [...touched], partitions: some }
   }
 }
 

@@ -115,7 +115,9 @@ function planOutput({ name, sink, isDeadLetters }: RunnableOutput, backfill: str
 
 /** Outputs that would hold rows twice by this backfill: those that add rows, where another stream has written the same ones, or will. */
 export function doubledOutputs({ overlaps, outputs }: BackfillPlan): string[] {
-  return overlaps.length === 0 ? [] : outputs.filter(output => output.addsRows).map(({ name }) => name)
+  return outputs
+    .filter(({ name, addsRows }) => addsRows && overlaps.some(overlap => overlap.outputs.includes(name)))
+    .map(({ name }) => name)
 }
 
 /**

@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { silentLog } from '../../../../src/core/log.ts'
+import { stream } from '../../../../src/index.ts'
+import { type CollectingSink, collectingSink } from '../../../../src/testing/index.ts'
 import { BackfillWorld, minute, shown, values } from './backfill-world.ts'
 
 const LATEST = { startingOffsets: { at: 'latest' } } as const
@@ -141,6 +144,27 @@ describe('into an output that adds rows', () => {
     const later = new BackfillWorld({ ...LATEST, partitions: 1 })
     await later.fill(10)
     expect(await later.plan({ from: 'earliest', to: 'latest' })).toMatchObject({ overlaps: [], notes: [] })
+  })
+
+  test('an output that was out of the job for some batches gets those by a backfill of them, which nobody needs to be told twice', async () => {
+    const [kept, away] = [collectingSink<string>({}), collectingSink<string>({})]
+    const world = new BackfillWorld({ partitions: 1 })
+    const job = (outputs: readonly CollectingSink<string>[]) => {
+      const all = stream({ name: 'orders', offsets: world.store, batchIntervalMs: 0, log: silentLog })
+      const rows = all.from(world.source).map(record => String(record.value))
+      for (const sink of outputs) rows.to(sink, { name: sink === kept ? 'kept' : 'away' })
+      return all
+    }
+    for (const outputs of [[kept, away], [kept], [away, kept]]) {
+      await world.fill(10)
+      await (await job(outputs).start({ until: 'latest' })).done
+    }
+    const missed = { from: 'batch:2', to: 'batch:2' } as const
+    await expect(job([kept, away]).backfill(missed)).rejects.toMatchObject({
+      message: expect.stringContaining('Nothing was run: kept would hold rows twice'),
+    })
+    await (await job([kept, away]).backfill({ ...missed, outputs: ['away'] })).done
+    for (const sink of [kept, away]) expect(sink.rows.toSorted()).toEqual(values([0], 0, 30))
   })
 
   test('offsets whose batches are trimmed from the history still count', async () => {
