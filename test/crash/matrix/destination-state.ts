@@ -4,7 +4,7 @@ import { listJsonlFiles } from '../../../connectors/files/index.ts'
 import { kafkaSource } from '../../../connectors/kafka/index.ts'
 import { ledgerKeys } from '../../../connectors/redis/keys.ts'
 import type { KafkaAddress } from '../../support/cluster/kafka-cluster.ts'
-import { openOutput } from './outputs.ts'
+import { openOutput, routedTables } from './outputs.ts'
 import type { MatrixStream } from './plan.ts'
 import { withPostgres, withRedis } from './read-output.ts'
 
@@ -16,7 +16,9 @@ export function destinationState(stream: MatrixStream, kafka: KafkaAddress): Pro
   switch (stream.output) {
     case 'postgres append':
     case 'postgres upsert':
-      return tableState(stream)
+      return tableState(stream, [stream.target, ...(stream.alsoInto === undefined ? [] : [stream.alsoInto])])
+    case 'routed postgres':
+      return tableState(stream, routedTables(stream.target))
     case 'redis':
       return withRedis(stream.redis, client =>
         Promise.all(redisKeys(stream).map(async key => (await client.dumpBuffer(key))?.toString('hex'))),
@@ -41,8 +43,8 @@ export function redisKeys(stream: MatrixStream): string[] {
   return [stream.target, fence, ledger]
 }
 
-function tableState({ postgres, stream, target, alsoInto }: MatrixStream): Promise<unknown> {
-  const rows = [target, ...(alsoInto === undefined ? [] : [alsoInto])].map(table => `select ctid::text, xmin::text, * from ${table}`)
+function tableState({ postgres, stream }: MatrixStream, tables: readonly string[]): Promise<unknown> {
+  const rows = tables.map(table => `select ctid::text, xmin::text, * from ${table}`)
   const kept = ['sink_fences', 'sink_ledger'].map(
     table => `select ctid::text, xmin::text, * from tidemark.${table} where stream = '${stream}'`,
   )

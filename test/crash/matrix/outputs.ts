@@ -28,6 +28,11 @@ export function openOutput({ output, target, folder, brokers, postgres, redis, h
       return postgresSink<PlaceRow>({ pool: strikingPool(postgres), table: target })
     case 'postgres upsert':
       return postgresSink<PlaceRow>({ pool: strikingPool(postgres), table: target, key: ['topic', 'part', 'place'] })
+    case 'routed postgres':
+      return postgresSink<PlaceRow>({
+        pool: strikingPool(postgres, isRoutedLedgerWrite),
+        table: ({ place }) => routedTables(target)[place % 2] as string,
+      })
     case 'redis':
       return redisSink<PlaceRow>({ client: strikingRedis(redis), stream: { key: target } })
     case 'kafka':
@@ -57,11 +62,22 @@ export function openOutput({ output, target, folder, brokers, postgres, redis, h
   }
 }
 
-function strikingPool(connectionString: string): Pool {
-  const pool = new Pool({
-    connectionString,
-    stream: () => strikingSocket(new Socket(), bytes => bytes.subarray(-COPY_DONE.length).equals(COPY_DONE)),
-  })
+/** The tables that rows are routed to by their place: one that is copied into, and one that is merged into, which has a key. */
+export function routedTables(target: string): readonly [string, string] {
+  return [`${target}_copied`, `${target}_merged`]
+}
+
+/** The one message of merges, ledger row and commit, behind all COPYs of a task. */
+function isRoutedLedgerWrite(bytes: Buffer): boolean {
+  return bytes[0] === 0x51 && bytes.includes('insert into') && bytes.includes('sink_ledger') && bytes.includes('commit')
+}
+
+function isCopyDone(bytes: Buffer): boolean {
+  return bytes.subarray(-COPY_DONE.length).equals(COPY_DONE)
+}
+
+function strikingPool(connectionString: string, isLedgerWrite = isCopyDone): Pool {
+  const pool = new Pool({ connectionString, stream: () => strikingSocket(new Socket(), isLedgerWrite) })
   // What a dropped idle connection says is said again by whoever uses the next.
   pool.on('error', () => {})
   return pool

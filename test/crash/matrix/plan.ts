@@ -27,7 +27,17 @@ const CRASH_POINTS: readonly CrashPoint[] = [
 ]
 
 export const STORES = ['sqlite', 'postgres', 'redis', 'zookeeper', 'kafka'] as const
-export const OUTPUTS = ['postgres append', 'postgres upsert', 'kafka', 'redis', 'files', 'rolled files', 'http', 'console'] as const
+export const OUTPUTS = [
+  'postgres append',
+  'postgres upsert',
+  'routed postgres',
+  'kafka',
+  'redis',
+  'files',
+  'rolled files',
+  'http',
+  'console',
+] as const
 
 export type StoreKind = (typeof STORES)[number]
 export type OutputKind = (typeof OUTPUTS)[number]

@@ -8,12 +8,19 @@ import { makeTopic } from '../../bench/topics.ts'
 import type { KafkaAddress } from '../../support/cluster/kafka-cluster.ts'
 import { duckdb, sqlList } from '../../support/duckdb.ts'
 import { readAll } from '../../support/oracle.ts'
-import type { PlaceRow } from './outputs.ts'
+import { type PlaceRow, routedTables } from './outputs.ts'
 import type { MatrixStream } from './plan.ts'
 
 /** Makes what the output of a stream writes into, where it does not make that itself. */
 export async function prepareOutput({ output, target, postgres }: MatrixStream, kafka: KafkaAddress): Promise<void> {
   if (output === 'kafka') return makeTopic(kafka, target, 2)
+  if (output === 'routed postgres') {
+    const [copied, merged] = routedTables(target)
+    const columns = 'topic text, part int, place bigint'
+    const tables = `create table ${copied} (${columns}); create table ${merged} (${columns}, primary key (topic, part, place))`
+    await withPostgres(postgres, client => client.query(tables))
+    return
+  }
   if (!output.startsWith('postgres')) return
   const key = output === 'postgres upsert' ? ', primary key (topic, part, place)' : ''
   await withPostgres(postgres, client => client.query(`create table ${target} (topic text, part int, place bigint${key})`))
@@ -33,6 +40,13 @@ async function readRows(
     case 'postgres append':
     case 'postgres upsert':
       return withPostgres(postgres, async client => (await client.query(`select part, place from ${target}`)).rows)
+    case 'routed postgres': {
+      const [copied, merged] = routedTables(target)
+      return withPostgres(
+        postgres,
+        async client => (await client.query(`select part, place from ${copied} union all select part, place from ${merged}`)).rows,
+      )
+    }
     case 'redis':
       return readRedisStream(redis, target)
     case 'kafka':
