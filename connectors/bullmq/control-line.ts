@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { answerWithin } from '../../src/util/answer-within.ts'
 import { type RedisClient, redisClientConfig } from '../../src/util/redis-client.ts'
 import { redisAddress } from '../../src/util/redis-error.ts'
-import { RedisLines, type RedisTarget } from '../../src/util/redis-line.ts'
+import { RedisLines, type RedisTarget, tlsOf } from '../../src/util/redis-line.ts'
 import { type RedisScript, runRedisScript } from '../../src/util/redis-script.ts'
 
 /** How long an answer may take: heartbeats are short, and who waits longer is taken for dead. */
@@ -16,7 +16,7 @@ export class ControlLine {
   readonly #lines: RedisLines
 
   constructor(target: RedisTarget, use: string) {
-    this.#lines = new RedisLines(target, use, url => new Redis(url, redisClientConfig(`tidemark-${use}`)))
+    this.#lines = new RedisLines(target, use, url => new Redis(url, { ...redisClientConfig(`tidemark-${use}`), ...tlsOf(target) }))
   }
 
   /** Where it leads, for messages. */

@@ -1,12 +1,19 @@
 import { z } from 'zod'
 import type { RedisClient } from '../../src/util/redis-client.ts'
 import { bringsClient, withRedisConnection } from '../../src/util/redis-connection-options.ts'
+import type { RedisTls } from '../../src/util/redis-line.ts'
+import { checkTls, tlsOption } from './tls.ts'
 
 /** Where the Redis of a job's executors is. */
 export type BullmqConnection = (
-  | { readonly url: string | undefined; readonly client?: never }
+  | {
+      readonly url: string | undefined
+      /** Of a `rediss:` URL: `{ ca, cert, key, passphrase, servername }`, as PEM. @default Node's own authorities */
+      readonly tls?: RedisTls | undefined
+      readonly client?: never
+    }
   /** A `Redis` or `Cluster` of ioredis that the caller has already and closes. Queues get duplicates of it. */
-  | { readonly client: RedisClient; readonly url?: never }
+  | { readonly client: RedisClient; readonly url?: never; readonly tls?: never }
 ) & {
   /** What all keys begin with: the same for a job's driver and its executors. @default 'tidemark' */
   readonly prefix?: string
@@ -34,8 +41,14 @@ const executor = withRedisConnection({
   stragglers: z.enum(['twin', 'wait'], { error: "expected 'twin' or 'wait'" }).default('twin'),
 })
 const forms = {
-  connection: { byUrl: connection.byUrl.omit({ log: true }), byClient: connection.byClient.omit({ log: true }) },
-  executor: { byUrl: executor.byUrl.omit({ log: true }), byClient: executor.byClient.omit({ log: true }) },
+  connection: {
+    byUrl: connection.byUrl.omit({ log: true }).extend(tlsOption).superRefine(checkTls),
+    byClient: connection.byClient.omit({ log: true }),
+  },
+  executor: {
+    byUrl: executor.byUrl.omit({ log: true }).extend(tlsOption).superRefine(checkTls),
+    byClient: executor.byClient.omit({ log: true }),
+  },
 }
 
 /** The form that the options of `bullmq` are meant to have, so that a mistake is told against that one. */

@@ -11,7 +11,7 @@ import { type Look, Registry } from './registry.ts'
  */
 export async function lookAtJob(options: BullmqConnection, job: string): Promise<Look> {
   const complete = parseOptions(connectionSchema(options), options, 'status')
-  const line = new ControlLine('url' in complete ? { url: complete.url } : { client: complete.client }, 'status')
+  const line = new ControlLine('url' in complete ? { url: complete.url, tls: complete.tls } : { client: complete.client }, 'status')
   try {
     return await new Registry(line, jobKeys(complete.prefix, job)).watch()
   } finally {

@@ -1,6 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { z } from 'zod'
 import type { Task } from '../../src/core/values.ts'
+import { tlsOptions } from '../../src/util/tls-options.ts'
 
 /** Names and values of headers. */
 export type HttpHeaders = Readonly<Record<string, string>>
@@ -93,7 +94,6 @@ export function findBadHeader(headers: unknown, keyHeader: string): string | und
   return undefined
 }
 
-const pem = z.union([z.string().min(1), z.instanceof(Uint8Array)], { error: 'expected a certificate or key as PEM text or bytes' })
 const whole = (least: number, unit: string) => z.int({ error: `expected a whole number of ${unit} from ${least}` }).min(least)
 const isFunction = (value: unknown) => typeof value === 'function'
 
@@ -132,15 +132,7 @@ export const httpSinkOptions = z
     keyHeader: z.string().default('idempotency-key'),
     breakAfter: whole(1, 'failures').default(5),
     probeEveryMs: whole(1, 'milliseconds').default(5_000),
-    tls: z
-      .strictObject({
-        ca: z.union([pem, z.array(pem)], { error: 'expected certificates as PEM text or bytes' }).optional(),
-        cert: pem.optional(),
-        key: pem.optional(),
-        passphrase: z.string().optional(),
-        servername: z.string().min(1).optional(),
-      })
-      .optional(),
+    tls: tlsOptions.optional(),
   })
   .superRefine(({ headers, keyHeader, ordering, concurrency = 1, tls, url }, context) => {
     const wrong = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })

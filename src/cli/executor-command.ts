@@ -5,7 +5,7 @@ import { ConfigError } from '../core/errors.ts'
 import { markExecuting } from '../core/job-door.ts'
 import { defaultLog } from '../streams/default-log.ts'
 import { addExecutorsOption, addThreadOptions, type ExecutorOptions, openThreads } from './executor-options.ts'
-import { findExecutorsUrl } from './executors-url.ts'
+import { connectionOf, findExecutorsUrl } from './executors-url.ts'
 import { loadJob } from './load-job.ts'
 
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -42,13 +42,11 @@ async function runExecutor(
   const { serveTasks } = await found.load()
   markExecuting()
   const { job, internals } = await loadJob(path)
-  const { url, prefix } = found
   const leave = new LeaveOnSignal()
   try {
     const server = await serveTasks(job, {
-      ...{ url, slots: size, log: internals.log?.() ?? defaultLog() },
+      ...{ ...connectionOf(found), slots: size, log: internals.log?.() ?? defaultLog() },
       executor: openThreads(size, maxHeapMib),
-      ...(prefix !== undefined && { prefix }),
     })
     leave.watch(server)
     await server.done

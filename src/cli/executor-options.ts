@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { ConfigError } from '../core/errors.ts'
 import type { Executor } from '../core/executor.ts'
 import { threads } from '../executors/threads.ts'
-import { findExecutorsUrl } from './executors-url.ts'
+import { connectionOf, findExecutorsUrl } from './executors-url.ts'
 import { parseCount } from './parse-count.ts'
 
 /** Where a command runs tasks: in threads of its own, on the executors of other machines, or as the job says. */
@@ -23,7 +23,7 @@ export function addThreadOptions(command: Command, threadsAre: string): Command 
 /** `--executors`, for commands that go to where a driver and its executors meet. */
 export function addExecutorsOption(
   command: Command,
-  meeting = 'the Redis where driver and executors meet: redis: rediss:, with ?prefix=name',
+  meeting = 'the Redis where driver and executors meet: redis: rediss:, with ?prefix=name&ca=ca.pem',
 ): Command {
   return command.option('--executors <url>', `${meeting} (or TIDEMARK_EXECUTORS, which ps does not show)`)
 }
@@ -43,5 +43,5 @@ export async function openExecutor({ threads: size, maxHeapMib, executors }: Exe
   const url = findExecutorsUrl(executors)
   if (url === undefined) return undefined
   const { bullmq } = await url.load()
-  return bullmq({ url: url.url, ...(url.prefix !== undefined && { prefix: url.prefix }) })
+  return bullmq(connectionOf(url))
 }

@@ -3,7 +3,7 @@ import type { Look, SeenExecutor, SeenRun } from '../../connectors/bullmq/index.
 import { ConfigError, JobError } from '../core/errors.ts'
 import { fingerprintJob } from '../core/job-fingerprint.ts'
 import { addExecutorsOption } from './executor-options.ts'
-import { findExecutorsUrl } from './executors-url.ts'
+import { connectionOf, findExecutorsUrl } from './executors-url.ts'
 import { loadJob } from './load-job.ts'
 import { printJson, printTable, showNumber } from './print.ts'
 
@@ -40,7 +40,7 @@ async function showStatus(path: string, { executors: option, json = false }: Sta
   const { origin } = internals.runnable()
   if (origin === undefined) throw new JobError(`${path} exports a job of another version of tidemark, which executors do not know.`)
   const fingerprint = fingerprintJob(origin)
-  const look = await lookAtJob({ url: found.url, ...(found.prefix !== undefined && { prefix: found.prefix }) }, origin.name)
+  const look = await lookAtJob(connectionOf(found), origin.name)
   const executors = look.executors.map(seen => ({ ...seen, state: showStanding(standingOf(seen, fingerprint)) }))
   if (json) return printJson({ job: origin.name, at: look.now, executors: executors.map(executorJson), runs: look.runs.map(runJson) })
   printExecutors(origin.name, executors, look)

@@ -33,7 +33,8 @@ export function describeRedisError(error: unknown, where: string): TidemarkError
   const options = { cause: withoutCommand(error), details: { where } }
   const { code, syscall } = error as { code?: unknown; syscall?: unknown }
   if (typeof code === 'string' && CERTIFICATE.test(code)) {
-    const advice = 'Check rediss:// against redis://, and that this machine trusts the certificate.'
+    const advice =
+      'Check rediss:// against redis://, and that this machine trusts the certificate: NODE_EXTRA_CA_CERTS=ca.pem names an authority of your own.'
     return new ConnectionError(`${where} cannot be reached over TLS: ${error.message.trim()}. ${advice}`, { ...options, retryable: false })
   }
   if (typeof syscall === 'string' || (typeof code === 'string' && NETWORK.test(code)) || LOST.test(error.message)) {

@@ -27,7 +27,7 @@ import { Queues } from './queues.ts'
  */
 export function bullmq(options: BullmqOptions): Executor {
   const complete = parseOptions(executorSchema(options), options, 'bullmq')
-  const target = 'url' in complete ? { url: complete.url } : { client: complete.client }
+  const target = 'url' in complete ? { url: complete.url, tls: complete.tls } : { client: complete.client }
   checkTarget(target)
   return {
     name: 'bullmq',

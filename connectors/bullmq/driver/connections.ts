@@ -1,7 +1,7 @@
 import { type Cluster, Redis } from 'ioredis'
 import { ConnectionError } from '../../../src/core/errors.ts'
 import { describeRedisError, redisAddress } from '../../../src/util/redis-error.ts'
-import type { RedisTarget } from '../../../src/util/redis-line.ts'
+import { type RedisTarget, tlsOf } from '../../../src/util/redis-line.ts'
 
 /** How long a connection may take to come about at a start, ms. */
 const READY_WITHIN_MS = 5_000
@@ -60,7 +60,10 @@ export async function untilReady(client: Redis | Cluster): Promise<void> {
 }
 
 function connect(target: RedisTarget, options: typeof ADDING | typeof LISTENING): Redis | Cluster {
-  const client = 'url' in target ? new Redis(target.url, options) : duplicate(target.client as unknown as Redis | Cluster, options)
+  const client =
+    'url' in target
+      ? new Redis(target.url, { ...options, ...tlsOf(target) })
+      : duplicate(target.client as unknown as Redis | Cluster, options)
   // BullMQ listens only while one of its queues is open, and an error that nobody hears is printed.
   client.on('error', () => {})
   return client

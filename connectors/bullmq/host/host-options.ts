@@ -3,12 +3,19 @@ import type { Executor } from '../../../src/core/executor.ts'
 import type { Log } from '../../../src/core/log.ts'
 import type { RedisClient } from '../../../src/util/redis-client.ts'
 import { bringsClient, withRedisConnection } from '../../../src/util/redis-connection-options.ts'
+import type { RedisTls } from '../../../src/util/redis-line.ts'
+import { checkTls, tlsOption } from '../tls.ts'
 
 /** What `serveTasks` takes: where the Redis is over which drivers find this executor, and what runs the tasks here. */
 export type ServeOptions = (
-  | { readonly url: string | undefined; readonly client?: never }
+  | {
+      readonly url: string | undefined
+      /** Of a `rediss:` URL: `{ ca, cert, key, passphrase, servername }`, as PEM. @default Node's own authorities */
+      readonly tls?: RedisTls | undefined
+      readonly client?: never
+    }
   /** A `Redis` or `Cluster` of ioredis that the caller has already and closes. BullMQ is given connections like it of its own. */
-  | { readonly client: RedisClient; readonly url?: never }
+  | { readonly client: RedisClient; readonly url?: never; readonly tls?: never }
 ) & {
   /**
    * What runs the tasks here: `threads({ size })`, so that a task that blocks its thread holds up no heartbeat and no lock, or `inProcess()`, whose tasks must
@@ -45,13 +52,16 @@ const executor = z.custom<Executor>(
   },
 )
 
-const { byUrl, byClient } = withRedisConnection({
+const forms = withRedisConnection({
   executor,
   slots: whole(1, 'packs'),
   lockMs: whole(500, 'milliseconds').default(3_000),
   stallMs: whole(1_000, 'milliseconds').default(60_000),
   maxReportBytes: whole(65_536, 'bytes').default(8 * 1024 * 1024),
 })
+
+const byUrl = forms.byUrl.extend(tlsOption).superRefine(checkTls)
+const { byClient } = forms
 
 export type CompleteServeOptions = z.output<typeof byUrl> | z.output<typeof byClient>
 

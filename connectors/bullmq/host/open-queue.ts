@@ -3,7 +3,7 @@ import { type Cluster, Redis, type RedisOptions } from 'ioredis'
 import { isRetryable } from '../../../src/core/errors.ts'
 import type { Log } from '../../../src/core/log.ts'
 import { describeRedisError, redisAddress } from '../../../src/util/redis-error.ts'
-import type { RedisTarget } from '../../../src/util/redis-line.ts'
+import { type RedisTarget, tlsOf } from '../../../src/util/redis-line.ts'
 import type { PackMessage } from '../messages.ts'
 
 /** The longest pause before another attempt to connect, ms: an executor that comes back late looks dead. */
@@ -73,7 +73,7 @@ function connect(target: RedisTarget, connectionName: string): Redis | Cluster {
     // After a fail-over the old master lives on as a replica: connected again, and sent again.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? 2 : false),
   } satisfies RedisOptions
-  if ('url' in target) return new Redis(target.url, options)
+  if ('url' in target) return new Redis(target.url, { ...options, ...tlsOf(target) })
   const client = target.client as unknown as Redis | Cluster
   if (!client.isCluster) return (client as Redis).duplicate(options)
   const { replyMapping: _, ...redisOptions } = (client as Cluster).options.redisOptions ?? {}

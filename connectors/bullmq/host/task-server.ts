@@ -82,7 +82,7 @@ export class Server implements TaskServer {
     this.#options = options
     this.#log = log
     this.done = this.#left.promise
-    this.#target = 'client' in options ? { client: options.client } : { url: options.url }
+    this.#target = 'client' in options ? { client: options.client } : { url: options.url, tls: options.tls }
     this.#keys = jobKeys(prefix, door.name)
     this.#line = new ControlLine(this.#target, 'executor')
     this.#registry = new Registry(this.#line, this.#keys)

@@ -1,9 +1,8 @@
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createServer, getCACertificates, type Server, setDefaultCACertificates } from 'node:tls'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -12,6 +11,7 @@ import { systemRandom } from '../../../src/core/random.ts'
 import { startFaultProxy } from '../../support/services/fault-proxy.ts'
 import { findFreePorts } from '../../support/services/free-port.ts'
 import { runProgram } from '../../support/services/run-program.ts'
+import { serveTls } from '../../support/services/serve-tls.ts'
 import type { Service } from '../../support/services/service.ts'
 import { startRedis } from '../../support/services/start-redis.ts'
 
@@ -190,7 +190,7 @@ test('rediss: goes over TLS, and a certificate that nobody vouches for is refuse
   await runProgram('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, '-days', '2', ...subject])
   const pem = { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') }
   await rm(folder, { recursive: true })
-  const server = await serveTls(pem)
+  const server = await serveTls(redis.address, pem)
   const { port } = server.address() as { port: number }
   const trusted = getCACertificates()
   try {
@@ -208,21 +208,3 @@ test('rediss: goes over TLS, and a certificate that nobody vouches for is refuse
     server.close()
   }
 })
-
-/** TLS in front of the server. */
-async function serveTls(pem: { key: string; cert: string }): Promise<Server> {
-  const { hostname, port } = new URL(redis.address)
-  const server = createServer(pem, client => {
-    const upstream: Socket = connect(Number(port), hostname)
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      from.on('error', () => to.destroy())
-      from.on('close', () => to.destroy())
-      from.pipe(to)
-    }
-  })
-  await new Promise<void>(resolve => void server.listen(0, 'localhost', resolve))
-  return server
-}

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { findExecutorsUrl, parseExecutorsUrl } from '../../../src/cli/executors-url.ts'
+import { connectionOf, findExecutorsUrl, parseExecutorsUrl } from '../../../src/cli/executors-url.ts'
 
 describe('the URL of executors', () => {
   test('keeps what is the client’s, and takes the prefix out', () => {
@@ -16,10 +18,17 @@ describe('the URL of executors', () => {
     ['postgres://me:swordfish@host/db', /is a URL of kind postgres:, and executors meet on a Redis: redis:\/\/host:6379/],
     ['redis://', /names no host/],
     ['redis://me:swordfish@cache?prefix=', /empty prefix/],
+    ['rediss://me:swordfish@cache?ca=/no/such.pem', /a file in ca= that cannot be read: ENOENT.*such\.pem/],
   ] as const)('%s is refused, without what may be a password', ([url, message]) => {
     const refuse = () => parseExecutorsUrl(url, '--executors')
     expect(refuse).toThrow(message)
     expect(refuse).not.toThrow(/swordfish/)
+  })
+
+  test('gives what the files of certificates hold that it names', () => {
+    const ca = fileURLToPath(import.meta.url)
+    const url = parseExecutorsUrl(`rediss://cache?${new URLSearchParams({ ca })}`, '--executors')
+    expect(connectionOf(url)).toEqual({ url: 'rediss://cache', tls: { ca: readFileSync(ca, 'utf8') } })
   })
 
   test('is that of the environment where no option gives one', () => {
