@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listJsonlFiles } from '../../connectors/files/index.ts'
 import type { Ended } from '../src/cli/node-process.ts'
+import { TidemarkProcess } from '../src/cli/tidemark-process.ts'
 import { kafkaCluster } from '../support/kafka.ts'
-import { startTidemark } from '../support/programs/start-tidemark.ts'
 import { MatrixTopic } from './matrix/matrix-topic.ts'
 import type { MatrixStream, OutputKind, StoreKind } from './matrix/plan.ts'
 import { readOutput } from './matrix/read-output.ts'
@@ -32,7 +32,7 @@ afterAll(() => topic[Symbol.asyncDispose]())
 
 function backfill(stream: MatrixStream, strike = ''): Promise<Ended> {
   const args = ['backfill', jobPath(), '--from', 'earliest', '--to', 'latest', '--name', nameOf(stream), '--yes']
-  return startTidemark(args, { MATRIX: JSON.stringify(stream), STRIKE: strike }).ended
+  return new TidemarkProcess(args, { env: { MATRIX: JSON.stringify(stream), STRIKE: strike } }).ended
 }
 
 /** What the backfill has written, as `partition:offset`, sorted as text. */

@@ -1,7 +1,7 @@
 import type { NodeProcess } from '../src/cli/node-process.ts'
+import { TidemarkProcess } from '../src/cli/tidemark-process.ts'
 import { kafkaCluster } from '../support/kafka.ts'
 import { program } from '../support/programs/program.ts'
-import { startTidemark } from '../support/programs/start-tidemark.ts'
 
 export type CrashOptions = {
   readonly folder: string
@@ -24,5 +24,5 @@ export function startDriver({ folder, topics, strike = '', batch = 100, ttlMs = 
     CRASH_TTL_MS: String(ttlMs),
     STRIKE: strike,
   }
-  return startTidemark(['run', program('crash-job').path, ...args], env)
+  return new TidemarkProcess(['run', program('crash-job').path, ...args], { env })
 }

@@ -2,11 +2,11 @@ import pg from 'pg'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { LETTER_FIELDS } from '../../src/core/dead-letters/dead-letter.ts'
 import { temporaryFolder } from '../connectors/files/temporary-folder.ts'
+import { TidemarkProcess } from '../src/cli/tidemark-process.ts'
 import { createTopic, kafkaCluster, uniqueName } from '../support/kafka.ts'
 import { recordCrc } from '../support/oracle.ts'
 import { produce } from '../support/produce.ts'
 import { program } from '../support/programs/program.ts'
-import { startTidemark } from '../support/programs/start-tidemark.ts'
 import { services } from '../support/services.ts'
 import { type Row, readByJava } from './check-outcome.ts'
 
@@ -53,7 +53,8 @@ async function world() {
     CRASH_POSTGRES: services().postgres,
   }
   return {
-    run: (strike = '') => startTidemark(['run', program('dead-letters-job').path, '--until', 'latest'], { ...env, STRIKE: strike }).ended,
+    run: (strike = '') =>
+      new TidemarkProcess(['run', program('dead-letters-job').path, '--until', 'latest'], { env: { ...env, STRIKE: strike } }).ended,
     async rows(name: string): Promise<Row[]> {
       const { rows } = await client.query(`select * from ${table}_${name} order by partition, "offset"`)
       return rows.map(row => ({ topic, partition: row.partition, offset: Number(row.offset), crc: Number(row.crc) }))

@@ -1,6 +1,6 @@
 import type { Ended, NodeProcess } from '../../src/cli/node-process.ts'
+import { TidemarkProcess } from '../../src/cli/tidemark-process.ts'
 import { program } from '../../support/programs/program.ts'
-import { startTidemark } from '../../support/programs/start-tidemark.ts'
 import type { MatrixStream } from './plan.ts'
 
 /** `tidemark run` of a stream of the matrix, which strikes where `strike` says. */
@@ -21,7 +21,7 @@ export function onMatrix(stream: MatrixStream, command: readonly string[], ...ar
 }
 
 function startCommand(stream: MatrixStream, args: readonly string[], strike = ''): NodeProcess {
-  return startTidemark(args, { MATRIX: JSON.stringify(stream), STRIKE: strike })
+  return new TidemarkProcess(args, { env: { MATRIX: JSON.stringify(stream), STRIKE: strike } })
 }
 
 /** The job that MATRIX describes, of those that are made for many starts. */

@@ -4,13 +4,21 @@ import { rolldown } from 'rolldown'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 
-/** What the crash tests run in processes of their own, by the names of {@link program}. */
+/** What tests run in processes of their own, by the names of `program`: the command, jobs, and the package as jobs import it. */
 const ENTRIES = {
   tidemark: 'test/src/cli/tidemark-child.ts',
   'matrix-driver': 'test/crash/matrix/driver-child.ts',
   'matrix-job': 'test/crash/matrix/job.ts',
   'crash-job': 'test/crash/crash-job.ts',
   'dead-letters-job': 'test/crash/dead-letters-job.ts',
+  'api/tidemark': 'src/index.ts',
+  'api/tidemark/console': 'connectors/console/index.ts',
+  'api/tidemark/files': 'connectors/files/index.ts',
+  'api/tidemark/kafka': 'connectors/kafka/index.ts',
+  'api/tidemark/postgres': 'connectors/postgres/index.ts',
+  'api/tidemark/testing': 'src/testing/index.ts',
+  'api/tidemark/offsets/memory': 'offsets/memory/index.ts',
+  'api/tidemark/offsets/sqlite': 'offsets/sqlite/index.ts',
   'fleet-job': 'test/crash/executors/fleet-job.ts',
   // Where src/executors/threads.ts finds it, beside itself.
   'threads/session': 'src/executors/threads/session.ts',
@@ -22,7 +30,7 @@ export type ProgramName = keyof typeof ENTRIES
 const IN_PLACE = /^(@node-rs\/|lz4-napi|snappy|piscina|bullmq|pino|pg-native|testcontainers)/
 
 /**
- * Bundles the programs of the crash tests with all that they import, from the sources, into a folder of this repository. They start more than a thousand
+ * Bundles the programs of the tests with all that they import, from the sources, into a folder of this repository. They start more than a thousand
  * processes, and most of such a start is finding, reading and linking some hundred modules: in one file it takes a third. What is imported by several is in
  * one file of its own, so that a command and its job share one engine.
  */
