@@ -38,7 +38,9 @@ export function describeRedisError(error: unknown, where: string): TidemarkError
     return new ConnectionError(`${where} cannot be reached over TLS: ${error.message.trim()}. ${advice}`, { ...options, retryable: false })
   }
   if (typeof syscall === 'string' || (typeof code === 'string' && NETWORK.test(code)) || LOST.test(error.message)) {
-    return new ConnectionError(`${where} cannot be reached, or dropped the connection: ${reason(error)}.`, options)
+    // What a client meets that speaks without TLS to a server that has it, or has no certificate to show: such a server says nothing.
+    const advice = syscall === 'write' ? ' Does it want TLS (rediss://), or a certificate of its clients?' : ''
+    return new ConnectionError(`${where} cannot be reached, or dropped the connection: ${reason(error)}.${advice}`, options)
   }
   return undefined
 }

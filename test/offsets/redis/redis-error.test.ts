@@ -87,3 +87,10 @@ test('what every node of a cluster said is what the cluster says', () => {
 test('an error of somebody else is not described', () => {
   for (const error of [new TypeError('a bug'), 'text', undefined]) expect(describeRedisError(error, 'Redis at a:1')).toBeUndefined()
 })
+
+test('a connection that ends at the first thing that is written asks whether TLS was meant', () => {
+  const reset = Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET', syscall: 'write' })
+  expect(describeRedisError(reset, 'Redis at a:1')?.message).toMatch(/write ECONNRESET\. Does it want TLS \(rediss:\/\/\)/)
+  const lost = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' })
+  expect(describeRedisError(lost, 'Redis at a:1')?.message).not.toMatch(/TLS/)
+})
