@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
+import { filterOfTopic, isLetterOf, type LetterFilter, topicOfFilter, wasRunAgain } from '../core/dead-letters/letter-filter.ts'
 import { readLetters } from '../core/dead-letters/read-letters.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { DriverJob } from '../driver/driver-job.ts'
 import { askYes, type ConfirmOptions, cannotAsk, howToGo } from './confirm.ts'
+import { addLetterFilters, type LetterFilterOptions, letterFilterOf } from './letter-filter-options.ts'
 import { letterOutput, replayOfLetters, sinkOfLetters } from './letters-of-job.ts'
 import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
@@ -11,14 +13,15 @@ import { printJson, printTable, showCount, showNumber, textStream } from './prin
 import { collect } from './run-command.ts'
 import { runToEnd } from './run-to-end.ts'
 
-type ReplayOptions = ConfirmOptions & {
-  readonly stream?: string
-  readonly name?: string
-  readonly adopt?: readonly string[]
-  readonly store?: string
-  readonly json?: boolean
-  readonly progress?: boolean
-}
+type ReplayOptions = ConfirmOptions &
+  LetterFilterOptions & {
+    readonly stream?: string
+    readonly name?: string
+    readonly adopt?: readonly string[]
+    readonly store?: string
+    readonly json?: boolean
+    readonly progress?: boolean
+  }
 
 /** What is about to be run again. */
 type Found = {
@@ -27,6 +30,7 @@ type Found = {
   /** Of batches from here, up to the one before `untilBatch`. */
   readonly fromBatch: number
   readonly untilBatch: number
+  readonly where: LetterFilter
   /** Whether it was cut short before, in a batch of its own. */
   readonly isResumed: boolean
   readonly letters: number
@@ -44,15 +48,17 @@ export function addDeadLettersReplay(parent: Command): void {
     .option('--stream <name>', 'the letters of a replay, such as orders~letters; by default those of the stream itself')
     .option('--name <stream>', 'the stream it runs as; by default <stream>~letters')
     .option('--adopt <output>', 'make the destination of this output agree with the store, after having looked at why it refused', collect)
-  addChangeOptions(addStoreOption(command))
+  addChangeOptions(addStoreOption(addLetterFilters(command)))
     .option('--progress', 'show progress also where stderr is no terminal, a line a second')
     .option('--no-progress', 'log a line a batch also where stderr is a terminal')
     .addHelpText(
       'after',
       '\nExamples:\n  tidemark deadletters replay orders.ts --dry-run\n  tidemark deadletters replay orders.ts --yes\n' +
-        '  tidemark deadletters replay orders.ts --stream orders~letters --yes    those that failed in the replay once more\n\n' +
+        '  tidemark deadletters replay orders.ts --stream orders~letters --yes    those that failed in the replay once more\n' +
+        '  tidemark deadletters replay orders.ts --stage "map (json)" --from 2026-11-01 --yes    some of them\n\n' +
         'The bytes are those in the letters, so Kafka need not have the records any more. It has a lease, positions and ledgers of its own, so the stream may\n' +
         'run meanwhile; one that was cut short is gone on with when it is asked for again, and the next one takes only the letters that came since.\n' +
+        'One of some letters leaves the others for later, and whichever comes later leaves out what has been run.\n' +
         'What fails again becomes a letter of the replay. Records are old: an output that keeps the last row of a key needs its version.',
     )
     .action(replay)
@@ -66,9 +72,9 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
   const job = loaded.internals.compile(named === undefined ? {} : { offsets: named })
   try {
     const found = await find(job, options)
-    const { stream, name, untilBatch, letters } = found
+    const { stream, name, untilBatch, letters, where } = found
     printFound(out, found)
-    const about = { stream, name, letters, fromBatch: found.fromBatch, untilBatch, byOutput: Object.fromEntries(found.byOutput) }
+    const about = { stream, name, where, letters, fromBatch: found.fromBatch, untilBatch, byOutput: Object.fromEntries(found.byOutput) }
     const isNothing = letters === 0 && !found.isResumed
     if (!isNothing && way === 'refuse') throw cannotAsk()
     const isAgreed =
@@ -81,7 +87,7 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
     const { adopt, progress } = options
     const start = {
       name,
-      deadLetters: { stream, untilBatch },
+      deadLetters: { stream, untilBatch, where },
       until: 'latest' as const,
       ...(adopt !== undefined && { adopt }),
       ...(named !== undefined && { offsets: named }),
@@ -106,19 +112,22 @@ async function find(job: DriverJob, options: ReplayOptions): Promise<Found> {
     throw new ConfigError(`--name ${name} is the stream itself, which a replay leaves alone. Choose another.`)
   const { lastBatchId } = await job.store.read(stream)
   const state = await job.store.read(name)
-  const strange = state.offsets.find(({ topic }) => topic !== 'dead-letters')
+  const strange = state.offsets.find(({ topic }) => filterOfTopic(topic) === undefined)
   if (strange !== undefined)
     throw new ConfigError(
       `The store has a stream ${name} that is no replay of dead letters: it reads ${strange.topic}. Choose another --name.`,
     )
   const untilBatch = lastBatchId + 1
-  const fromBatch = state.offsets[0]?.offset ?? 1
+  const where = letterFilterOf(options)
+  const own = topicOfFilter(where)
+  const fromBatch = state.offsets.find(({ topic }) => topic === own)?.offset ?? 1
   const sink = sinkOfLetters(output, job.stream, stream)
   const records = new Map<string, Set<string>>()
   let letters = 0
   try {
-    const where = { stream, batch: { from: fromBatch, until: untilBatch } }
-    for await (const some of readLetters(sink, { where, signal: AbortSignal.timeout(READ_WITHIN_MS) })) {
+    const asked = { stream, batch: { from: fromBatch, until: untilBatch } }
+    for await (const all of readLetters(sink, { where: asked, signal: AbortSignal.timeout(READ_WITHIN_MS) })) {
+      const some = all.filter(letter => isLetterOf(letter, where) && !wasRunAgain(letter, state.offsets))
       letters += some.length
       for (const { topic, partition, record_offset, outputs } of some) {
         for (const lost of JSON.parse(outputs) as string[]) {
@@ -131,13 +140,13 @@ async function find(job: DriverJob, options: ReplayOptions): Promise<Found> {
     await sink.close?.()
   }
   const byOutput = new Map(Array.from(records, ([lost, of]) => [lost, of.size]))
-  return { stream, name, fromBatch, untilBatch, isResumed: state.pending !== undefined, letters, byOutput }
+  return { stream, name, fromBatch, untilBatch, where, isResumed: state.pending !== undefined, letters, byOutput }
 }
 
-function printFound(out: NodeJS.WritableStream, { stream, name, fromBatch, untilBatch, isResumed, letters, byOutput }: Found): void {
+function printFound(out: NodeJS.WritableStream, { stream, name, where, fromBatch, untilBatch, isResumed, letters, byOutput }: Found): void {
   if (letters === 0) {
     out.write(
-      `${stream}: no dead letters ${fromBatch > 1 ? `since batch ${fromBatch - 1}, up to which ${name} has run them` : 'in its committed batches'}\n`,
+      `${stream}: no dead letters ${Object.keys(where).length > 0 ? 'of these ' : ''}${fromBatch > 1 ? `since batch ${fromBatch - 1}, up to which ${name} has run them` : 'in its committed batches'}\n`,
     )
     return
   }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { DeadLetter } from '../core/dead-letters/dead-letter.ts'
+import { wasRunAgain } from '../core/dead-letters/letter-filter.ts'
 import { readLetters } from '../core/dead-letters/read-letters.ts'
-import type { OffsetStore } from '../core/offset-store.ts'
+import { addLetterFilters, type LetterFilterOptions, letterFilterOf } from './letter-filter-options.ts'
 import { letterOutput, replayOfLetters, sinkOfLetters } from './letters-of-job.ts'
 import { loadJob } from './load-job.ts'
 import { openStore } from './open-store.ts'
@@ -9,12 +10,8 @@ import { addStoreOption } from './options.ts'
 import { parseCount } from './parse-count.ts'
 import { printJson, printTable, showCount } from './print.ts'
 
-type ShowOptions = {
+type ShowOptions = LetterFilterOptions & {
   readonly stream?: string
-  readonly topic?: string
-  readonly partition?: number
-  readonly batch?: number
-  readonly stage?: string
   readonly limit: number
   readonly store?: string
   readonly json?: boolean
@@ -32,44 +29,29 @@ export function addDeadLettersShow(parent: Command): void {
     .description('the letters of a stream, oldest first, and whether they were run again')
     .argument('<job>', 'the job module')
     .option('--stream <name>', 'those that a replay wrote, such as orders~letters; by default those of the stream itself')
-    .option('--topic <name>', 'only of this topic')
-    .option('--partition <number>', 'only of this partition', parseCount('--partition', 0))
-    .option('--batch <id>', 'only of this batch', parseCount('--batch'))
-    .option('--stage <label>', 'only where this failed, such as "map (json)"')
-    .option('--limit <count>', 'at most so many, the newest', parseCount('--limit'), 50)
-  addStoreOption(command).option('--json', 'print them as JSON, whole').action(show)
+  addStoreOption(addLetterFilters(command).option('--limit <count>', 'at most so many, the newest', parseCount('--limit'), 50))
+    .option('--json', 'print them as JSON, whole')
+    .action(show)
 }
 
 async function show(path: string, options: ShowOptions): Promise<void> {
   const loaded = await loadJob(path)
   const named = await openStore(loaded, options.store)
   const job = loaded.internals.compile(named === undefined ? {} : { offsets: named })
-  const { stream = job.stream, topic, partition, batch, stage } = options
+  const { stream = job.stream } = options
   const sink = sinkOfLetters(letterOutput(job), job.stream, stream)
   try {
-    const where = {
-      stream,
-      ...(topic !== undefined && { topic }),
-      ...(partition !== undefined && { partition }),
-      ...(batch !== undefined && { batch }),
-      ...(stage !== undefined && { stage }),
-    }
+    const where = { stream, ...letterFilterOf(options) }
     const newest = new Newest(options.limit)
     for await (const letters of readLetters(sink, { where, signal: AbortSignal.timeout(READ_WITHIN_MS) })) newest.add(letters)
-    const replayedUntil = await replayedUpTo(job.store, stream)
-    const letters = newest.all().map((letter): Shown => ({ ...letter, replayed: letter.batch < replayedUntil }))
+    const { offsets } = await job.store.read(replayOfLetters(stream))
+    const letters = newest.all().map((letter): Shown => ({ ...letter, replayed: wasRunAgain(letter, offsets) }))
     if (options.json) printJson({ stream, total: newest.total, letters })
     else print(stream, newest.total, letters)
   } finally {
     await sink.close?.()
     await loaded.internals.close(named)
   }
-}
-
-/** The batch up to which a stream's letters were run again. */
-async function replayedUpTo(store: OffsetStore, stream: string): Promise<number> {
-  const { offsets } = await store.read(replayOfLetters(stream))
-  return offsets[0]?.offset ?? 0
 }
 
 function print(stream: string, total: number, letters: readonly Shown[]): void {

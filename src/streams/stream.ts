@@ -168,7 +168,7 @@ class Job implements StreamJob {
   }
 
   /** The outputs as they take dead letters: each only those that it went without. */
-  #ofLetters(letters: LetterRange, declared: readonly DeclaredOutput[]): DeclaredOutput[] {
+  #ofLetters(letters: LetterRange, declared: readonly DeclaredOutput[], name: string, store: OffsetStore): DeclaredOutput[] {
     const { deadLetters } = this.#options
     if (deadLetters === undefined) {
       throw new ConfigError(
@@ -177,7 +177,7 @@ class Job implements StreamJob {
     }
     const { sink } = deadLetters
     const from = letters.stream === this.name ? sink : (sink.forStream?.(letters.stream) ?? sink)
-    const source = new LetterSource(from as Sink<never>, letters)
+    const source = new LetterSource(from as Sink<never>, letters, async () => (await store.read(name)).offsets)
     return declared.map(output => {
       const stages = output.isDeadLetters ? [] : [lostBy(output.name), ...output.stages]
       return { ...output, source, stages }
@@ -194,7 +194,7 @@ class Job implements StreamJob {
     }
     const { deadLetters } = options
     const own = this.#declared(options)
-    const declared = deadLetters === undefined ? own : this.#ofLetters(deadLetters, own)
+    const declared = deadLetters === undefined ? own : this.#ofLetters(deadLetters, own, options.name ?? this.name, store)
     const sources = new Map<Source<unknown>, JobSource>()
     for (const { source } of declared) {
       if (sources.has(source)) continue

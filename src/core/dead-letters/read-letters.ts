@@ -1,6 +1,7 @@
 import { ConfigError } from '../errors.ts'
 import type { ReadBackQuery, Sink } from '../sink.ts'
 import { type DeadLetter, LETTER_FIELDS } from './dead-letter.ts'
+import { isLetterOf } from './letter-filter.ts'
 
 /** Reads letters back from where an output put them, in no order. @throws ConfigError where the output cannot, or its rows are no letters */
 export async function* readLetters(sink: Sink<never>, query: ReadBackQuery): AsyncGenerator<readonly DeadLetter[]> {
@@ -9,19 +10,11 @@ export async function* readLetters(sink: Sink<never>, query: ReadBackQuery): Asy
       `Dead letters that went to ${sink.name} cannot be read back: that output does not know how. postgresSink, kafkaSink and jsonlSink do.`,
     )
   }
+  // An output may give more than it was asked for.
   for await (const rows of sink.readBack(query)) {
-    const letters = rows.map(row => letterOfRow(row, sink.name)).filter(letter => isAsked(letter, query))
+    const letters = rows.map(row => letterOfRow(row, sink.name)).filter(letter => isLetterOf(letter, query.where ?? {}))
     if (letters.length > 0) yield letters
   }
-}
-
-/** An output may give more than it was asked for. */
-function isAsked(letter: DeadLetter, { where = {} }: ReadBackQuery): boolean {
-  return Object.entries(where).every(([name, wanted]) => {
-    const value = letter[name as keyof DeadLetter]
-    if (typeof wanted !== 'object') return value === wanted
-    return typeof value === 'number' && value >= wanted.from && value < wanted.until
-  })
 }
 
 /** Databases give large numbers as text, and JSON as objects. */
