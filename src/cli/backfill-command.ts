@@ -11,14 +11,14 @@ import { BackfillView } from './backfill-view.ts'
 import { askYes, type ConfirmOptions, cannotAsk, howToGo } from './confirm.ts'
 import { addExecutorOptions, type ExecutorOptions, openExecutor } from './executor-options.ts'
 import { hearKeys } from './keys.ts'
-import { type LoadedJob, loadJob } from './load-job.ts'
-import { openStore } from './open-store.ts'
+import type { LoadedJob } from './load-job.ts'
 import { addChangeOptions, addStoreOption } from './options.ts'
 import { printJson, showBytes, showCount, showDuration, showNumber, textStream } from './print.ts'
 import { printBackfill } from './print-backfill.ts'
 import { printLeftOut } from './print-left-out.ts'
 import { collect } from './run-command.ts'
 import { watchToEnd } from './run-to-end.ts'
+import { withJob } from './with-job.ts'
 
 type CommandOptions = ConfirmOptions &
   ExecutorOptions & {
@@ -82,11 +82,9 @@ export function addBackfillCommand(program: Command): void {
 async function backfill(path: string, options: CommandOptions): Promise<void> {
   const { appendAgain = false, whatIsLeft = false, exactTime = false, output, name, maxRate, adopt, json } = options
   const bounds = parseBounds(options)
-  const loaded = await loadJob(path)
-  const named = await openStore(loaded, options.store)
-  const way = howToGo(options)
-  const out = textStream(options)
-  try {
+  await withJob(path, options, async ({ loaded, named }) => {
+    const way = howToGo(options)
+    const out = textStream(options)
     const executor = way === 'show' ? undefined : await openExecutor(options)
     const about: BackfillOptions = {
       ...bounds,
@@ -121,9 +119,7 @@ async function backfill(path: string, options: CommandOptions): Promise<void> {
     const summary = await run(loaded, plan, about, options)
     if (json) return printJson({ ...describePlan(plan), changed: true, dryRun: false, ...summary })
     printSummary(out, plan, summary)
-  } finally {
-    await loaded.internals.close(named)
-  }
+  })
 }
 
 function run(loaded: LoadedJob, plan: BackfillPlan, about: BackfillOptions, { progress }: CommandOptions): Promise<RunSummary> {

@@ -6,12 +6,11 @@ import type { DriverJob } from '../driver/driver-job.ts'
 import { askYes, type ConfirmOptions, cannotAsk, howToGo } from './confirm.ts'
 import { addLetterFilters, type LetterFilterOptions, letterFilterOf } from './letter-filter-options.ts'
 import { letterOutput, replayOfLetters, sinkOfLetters } from './letters-of-job.ts'
-import { loadJob } from './load-job.ts'
-import { openStore } from './open-store.ts'
 import { addChangeOptions, addStoreOption } from './options.ts'
 import { printJson, printTable, showCount, showNumber, textStream } from './print.ts'
 import { collect } from './run-command.ts'
 import { runToEnd } from './run-to-end.ts'
+import { withJob } from './with-job.ts'
 
 type ReplayOptions = ConfirmOptions &
   LetterFilterOptions & {
@@ -65,12 +64,9 @@ export function addDeadLettersReplay(parent: Command): void {
 }
 
 async function replay(path: string, options: ReplayOptions): Promise<void> {
-  const loaded = await loadJob(path)
-  const named = await openStore(loaded, options.store)
-  const way = howToGo(options)
-  const out = textStream(options)
-  const job = loaded.internals.compile(named === undefined ? {} : { offsets: named })
-  try {
+  await withJob(path, options, async ({ loaded, named, job }) => {
+    const way = howToGo(options)
+    const out = textStream(options)
     const found = await find(job, options)
     const { stream, name, untilBatch, letters, where } = found
     printFound(out, found)
@@ -99,9 +95,7 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
     out.write(
       summary.deadLetters === 0 ? '; none failed again\n' : `; ${showCount(summary.deadLetters, 'dead letter')} again, of ${name}\n`,
     )
-  } finally {
-    await loaded.internals.close(named)
-  }
+  })
 }
 
 async function find(job: DriverJob, options: ReplayOptions): Promise<Found> {

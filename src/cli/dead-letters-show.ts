@@ -4,11 +4,10 @@ import { wasRunAgain } from '../core/dead-letters/letter-filter.ts'
 import { readLetters } from '../core/dead-letters/read-letters.ts'
 import { addLetterFilters, type LetterFilterOptions, letterFilterOf } from './letter-filter-options.ts'
 import { letterOutput, replayOfLetters, sinkOfLetters } from './letters-of-job.ts'
-import { loadJob } from './load-job.ts'
-import { openStore } from './open-store.ts'
 import { addStoreOption } from './options.ts'
 import { parseCount } from './parse-count.ts'
 import { printJson, printTable, showCount } from './print.ts'
+import { withJob } from './with-job.ts'
 
 type ShowOptions = LetterFilterOptions & {
   readonly stream?: string
@@ -35,23 +34,21 @@ export function addDeadLettersShow(parent: Command): void {
 }
 
 async function show(path: string, options: ShowOptions): Promise<void> {
-  const loaded = await loadJob(path)
-  const named = await openStore(loaded, options.store)
-  const job = loaded.internals.compile(named === undefined ? {} : { offsets: named })
-  const { stream = job.stream } = options
-  const sink = sinkOfLetters(letterOutput(job), job.stream, stream)
-  try {
-    const where = { stream, ...letterFilterOf(options) }
-    const newest = new Newest(options.limit)
-    for await (const letters of readLetters(sink, { where, signal: AbortSignal.timeout(READ_WITHIN_MS) })) newest.add(letters)
-    const { offsets } = await job.store.read(replayOfLetters(stream))
-    const letters = newest.all().map((letter): Shown => ({ ...letter, replayed: wasRunAgain(letter, offsets) }))
-    if (options.json) printJson({ stream, total: newest.total, letters })
-    else print(stream, newest.total, letters)
-  } finally {
-    await sink.close?.()
-    await loaded.internals.close(named)
-  }
+  await withJob(path, options, async ({ job }) => {
+    const { stream = job.stream } = options
+    const sink = sinkOfLetters(letterOutput(job), job.stream, stream)
+    try {
+      const where = { stream, ...letterFilterOf(options) }
+      const newest = new Newest(options.limit)
+      for await (const letters of readLetters(sink, { where, signal: AbortSignal.timeout(READ_WITHIN_MS) })) newest.add(letters)
+      const { offsets } = await job.store.read(replayOfLetters(stream))
+      const letters = newest.all().map((letter): Shown => ({ ...letter, replayed: wasRunAgain(letter, offsets) }))
+      if (options.json) printJson({ stream, total: newest.total, letters })
+      else print(stream, newest.total, letters)
+    } finally {
+      await sink.close?.()
+    }
+  })
 }
 
 function print(stream: string, total: number, letters: readonly Shown[]): void {

@@ -1,7 +1,7 @@
 import { ConfigError } from '../core/errors.ts'
 import type { OffsetStore } from '../core/offset-store.ts'
-import { loadJob } from './load-job.ts'
-import { openNamedStore, openStore } from './open-store.ts'
+import { openNamedStore } from './open-store.ts'
+import { withJob } from './with-job.ts'
 
 /** How a command names a stream: by its job, or by its name and store where only those are known. */
 export type StreamOptions = { readonly store?: string; readonly stream?: string }
@@ -20,12 +20,5 @@ export async function withStream<T>(path: string | undefined, options: StreamOpt
       await store.close()
     }
   }
-  const loaded = await loadJob(path)
-  const named = await openStore(loaded, options.store)
-  const { store, stream } = loaded.internals.compile(named === undefined ? {} : { offsets: named })
-  try {
-    return await use({ stream: options.stream ?? stream, store })
-  } finally {
-    await loaded.internals.close(named)
-  }
+  return withJob(path, options, ({ job: { store, stream } }) => use({ stream: options.stream ?? stream, store }))
 }

@@ -7,14 +7,13 @@ import { checkReplayName, nameReplay, type ReplayName } from '../driver/replay-n
 import { addsRows, describeRewritten } from '../driver/surgery-outputs.ts'
 import { askYes, type ConfirmOptions, cannotAsk, howToGo } from './confirm.ts'
 import { addExecutorOptions, type ExecutorOptions, openExecutor } from './executor-options.ts'
-import { loadJob } from './load-job.ts'
-import { openStore } from './open-store.ts'
 import { addChangeOptions, addStoreOption } from './options.ts'
 import { parseCount } from './parse-count.ts'
 import { printJson, printTable, showCount, showNumber, textStream } from './print.ts'
 import { printLeftOut } from './print-left-out.ts'
 import { collect } from './run-command.ts'
 import { runToEnd } from './run-to-end.ts'
+import { withJob } from './with-job.ts'
 
 type ReplayOptions = ConfirmOptions &
   ExecutorOptions & {
@@ -60,12 +59,9 @@ export function addReplayCommand(program: Command): void {
 }
 
 async function replay(path: string, options: ReplayOptions): Promise<void> {
-  const loaded = await loadJob(path)
-  const named = await openStore(loaded, options.store)
-  const way = howToGo(options)
-  const out = textStream(options)
-  const job = loaded.internals.compile(named === undefined ? {} : { offsets: named })
-  try {
+  await withJob(path, options, async ({ loaded, named, job }) => {
+    const way = howToGo(options)
+    const out = textStream(options)
     const found = await findReplay(job, options)
     printReplay(out, job, found)
     const adding = found.outputs.filter(name => hasRowsTwice(job, name))
@@ -101,9 +97,7 @@ async function replay(path: string, options: ReplayOptions): Promise<void> {
       return printJson({ ...about, changed: true, dryRun: false, ...summary, batchesRun: summary.batches, batches: about.batches })
     out.write(`${name}: ${summary.reason}, ${showCount(summary.records, 'record')} in ${showCount(summary.batches, 'batch', 'batches')}\n`)
     printLeftOut(out, summary)
-  } finally {
-    await loaded.internals.close(named)
-  }
+  })
 }
 
 async function findReplay({ store, stream, outputs }: DriverJob, options: ReplayOptions): Promise<Replay> {

@@ -1,6 +1,6 @@
 import type { NextBatch } from '../driver/inspect-job.ts'
-import { type LoadedJob, loadJob } from './load-job.ts'
-import { openStore } from './open-store.ts'
+import type { LoadedJob } from './load-job.ts'
+import { withJob } from './with-job.ts'
 
 /** Options that every command which looks at a job has. */
 export type InspectOptions = { readonly store?: string; readonly json?: boolean }
@@ -11,12 +11,8 @@ export async function withInspection(
   options: InspectOptions,
   use: (found: NextBatch, loaded: LoadedJob) => void,
 ): Promise<void> {
-  const loaded = await loadJob(path)
-  const store = await openStore(loaded, options.store)
-  const offsets = store === undefined ? {} : { offsets: store }
-  try {
+  await withJob(path, options, async ({ loaded, named }) => {
+    const offsets = named === undefined ? {} : { offsets: named }
     use(await loaded.internals.inspect({ ...offsets, signal: AbortSignal.timeout(60_000) }), loaded)
-  } finally {
-    await loaded.internals.close(store)
-  }
+  })
 }

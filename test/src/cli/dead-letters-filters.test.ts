@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { listJsonlFiles } from '../../../connectors/files/index.ts'
 import { temporaryFolder } from '../../connectors/files/temporary-folder.ts'
 import { tidemark } from './tidemark-process.ts'
 import { writeJob } from './write-job.ts'
@@ -11,7 +12,7 @@ async function world() {
   writeJob(
     cwd,
     'orders.ts',
-    `import { appendFileSync, existsSync } from 'node:fs'
+    `import { appendFileSync, existsSync, rmSync } from 'node:fs'
 import { deadLetter, stream } from 'tidemark'
 import { jsonlSink } from 'tidemark/files'
 import { memorySource } from 'tidemark/testing'
@@ -22,7 +23,8 @@ for (const partition of [0, 1]) {
   })))
 }
 const isMended = existsSync('mended')
-export default stream({ name: 'orders', batchIntervalMs: 0, limits: { maxRecordsPerBatch: 4 }, onRecordError: deadLetter(jsonlSink({ directory: 'letters' })) })
+let lives = Number(process.env.LIVES ?? 1)
+const job = stream({ name: 'orders', leaseTtlMs: 500, batchIntervalMs: 0, limits: { maxRecordsPerBatch: 4 }, onRecordError: deadLetter(jsonlSink({ directory: 'letters' })) })
   .from(source)
   .map(function parse({ value, partition, offset }) {
     if (!isMended && partition === 0 && offset % 2 === 1) throw new RangeError('odd')
@@ -30,6 +32,16 @@ export default stream({ name: 'orders', batchIntervalMs: 0, limits: { maxRecords
   })
   .map(function price(row) {
     if (!isMended && row.partition === 1 && row.offset % 2 === 1) throw Object.assign(new TypeError('no price'), { code: 'E_PRICE' })
+    return row
+  })
+job.to(jsonlSink({ directory: 'out' }), { name: 'files' })
+export default job
+  .map(row => {
+    // In the middle of the batch: the one output may have its rows, the other has them not.
+    if (existsSync('die') && --lives === 0) {
+      rmSync('die')
+      process.kill(process.pid, 'SIGKILL')
+    }
     return row
   })
   .forEachRange(async rows => {
@@ -44,6 +56,13 @@ export default stream({ name: 'orders', batchIntervalMs: 0, limits: { maxRecords
   expect(before).toHaveLength(6)
   return {
     run,
+    cwd,
+    /** What replays have put into files, doubles included. */
+    filed: async () => {
+      const files = await Promise.all(['out', 'out~letters'].map(directory => listJsonlFiles(join(cwd, directory))))
+      const lines = files.flat().flatMap(({ path }) => readFileSync(path, 'utf8').trim().split('\n'))
+      return lines.map(line => (JSON.parse(line) as { text: string }).text).sort()
+    },
     /** What replays have added. */
     added: () => rowsIn(cwd).slice(before.length),
     replay: (...args: string[]) => run('deadletters', 'replay', 'orders.ts', '--yes', ...args),
@@ -107,6 +126,21 @@ describe('dead letters of some kind', () => {
       expect(await here.replay(...args)).toMatchObject({ code: 0 })
     }
     expect(here.added().sort()).toEqual(ALL)
+  })
+
+  test.for(['1', '2', '3'])('killed before row %s are gone on with by the next replay, of whichever letters, each once', async LIVES => {
+    const here = await world()
+    const before = await here.filed()
+    writeFileSync(join(here.cwd, 'die'), '')
+    const args = ['deadletters', 'replay', 'orders.ts', '--yes']
+    const killed = await tidemark([...args, '--stage', 'map (parse)'], { cwd: here.cwd, env: { LIVES } })
+    expect(killed).toMatchObject({ signal: 'SIGKILL' })
+    // The others first: what was begun is finished before, and counts.
+    expect(await here.replay('--from', '2026-11-01T02:00Z')).toMatchObject({ code: 0 })
+    expect(await here.replay()).toMatchObject({ code: 0 })
+    expect(await here.filed()).toEqual([...before, ...ALL].sort())
+    // A function promises that nothing is lost, and no more.
+    expect([...new Set(here.added())].sort()).toEqual(ALL)
   })
 
   test('that nobody understands are refused', async () => {
