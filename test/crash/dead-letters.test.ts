@@ -55,6 +55,10 @@ async function world() {
   return {
     run: (strike = '') =>
       new TidemarkProcess(['run', program('dead-letters-job').path, '--until', 'latest'], { env: { ...env, STRIKE: strike } }).ended,
+    replay: (strike: string, ...args: string[]) =>
+      new TidemarkProcess(['deadletters', 'replay', program('dead-letters-job').path, '--yes', ...args], {
+        env: { ...env, STRIKE: strike, CRASH_MENDED: 'yes' },
+      }).ended,
     async rows(name: string): Promise<Row[]> {
       const { rows } = await client.query(`select * from ${table}_${name} order by partition, "offset"`)
       return rows.map(row => ({ topic, partition: row.partition, offset: Number(row.offset), crc: Number(row.crc) }))
@@ -100,5 +104,26 @@ describe('a stream with two outputs and dead letters, killed', () => {
     expect(killed).toMatchObject({ signal: 'SIGKILL', stderr: expect.stringContaining(`struck ${point.replace(/ \d+$/, '')}`) })
     expect(await here.run()).toMatchObject({ code: 0 })
     await check(here)
+  })
+})
+
+/** The same of a replay, whose one batch is one range for both tables and the letters. */
+const REPLAY_POINTS = [
+  ...['before begin 1', 'after begin 1', 'before write 1', 'after write 1', 'before write 2', 'after write 2', 'after write 3'],
+  ...['before commit 1', 'after commit 1'],
+]
+
+describe('a replay of dead letters, killed', () => {
+  test.for(REPLAY_POINTS)('%s brings each record once to the tables that went without it when it is asked for again', async point => {
+    const here = await world()
+    expect(await here.run()).toMatchObject({ code: 0 })
+    // Of some letters, and then of all: the second finishes what the first began, and leaves out what it has run.
+    const killed = await here.replay(`kill ${point}`, '--stage', 'map (parse)', '--partition', '1')
+    expect(killed).toMatchObject({ signal: 'SIGKILL', stderr: expect.stringContaining(`struck ${point.replace(/ \d+$/, '')}`) })
+    expect(await here.replay(`kill ${point}`)).toMatchObject({ signal: 'SIGKILL' })
+    expect(await here.replay('')).toMatchObject({ code: 0 })
+    expect(await here.replay('')).toMatchObject({ code: 0, stdout: expect.stringContaining('no dead letters since batch') })
+    expect(await here.rows('all')).toEqual(byJava)
+    expect(await here.rows('chosen')).toEqual(byJava)
   })
 })
