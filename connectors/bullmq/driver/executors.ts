@@ -4,6 +4,12 @@ import type { ExecutorInfo } from '../messages.ts'
 import type { SeenExecutor } from '../registry.ts'
 import { SILENT_AFTER_MS, type Standing, showStanding, standingOf } from './standing.ts'
 
+/**
+ * For how long an executor that refused the job gets nothing, ms. What it could not open may be back by then: a password that was changed, a database that
+ * was away.
+ */
+const REFUSED_FOR_MS = 30_000
+
 type Known = { readonly info: ExecutorInfo; readonly standing: Standing }
 
 /** The executors of a job as its driver last saw them: who gets work, and what the log is told of who comes and goes. */
@@ -12,10 +18,13 @@ export class Executors {
   readonly #fingerprint: JobFingerprint
   readonly #log: Log
   #known = new Map<string, Known>()
-  /** What executors themselves said against this driver's job, until they say something new of theirs. */
-  readonly #refusals = new Map<string, { readonly fingerprint: string; readonly why: string }>()
+  readonly #now: () => number
+  /** What executors themselves said against this driver's job, for a while, or until they say something new of theirs. */
+  readonly #refusals = new Map<string, { readonly fingerprint: string; readonly why: string; readonly endsAt: number }>()
 
-  constructor(job: string, fingerprint: JobFingerprint, log: Log) {
+  /** `now` is a clock that never goes back, ms. */
+  constructor(job: string, fingerprint: JobFingerprint, log: Log, now = () => performance.now()) {
+    this.#now = now
     this.#job = job
     this.#fingerprint = fingerprint
     this.#log = log
@@ -41,11 +50,11 @@ export class Executors {
     this.#known = now
   }
 
-  /** An executor said that it does not run this driver's job. It gets nothing until its own changes. */
+  /** An executor said that it does not run this driver's job. It gets nothing for {@link REFUSED_FOR_MS}, or until its own changes. */
   refuse(id: string, why: string): void {
     const known = this.#known.get(id)
     if (known === undefined) return
-    this.#refusals.set(id, { fingerprint: JSON.stringify(known.info.fingerprint), why })
+    this.#refusals.set(id, { fingerprint: JSON.stringify(known.info.fingerprint), why, endsAt: this.#now() + REFUSED_FOR_MS })
     this.see(
       Array.from(this.#known.values(), ({ info, standing }) => ({ info, silentForMs: standing.state === 'silent' ? SILENT_AFTER_MS : 0 })),
     )
@@ -65,7 +74,8 @@ export class Executors {
     const standing = standingOf(executor, this.#fingerprint)
     const refusal = this.#refusals.get(executor.info.id)
     if (refusal === undefined || standing.state !== 'ready') return standing
-    if (refusal.fingerprint === JSON.stringify(executor.info.fingerprint)) return { state: 'waits', why: refusal.why }
+    const isSameJob = refusal.fingerprint === JSON.stringify(executor.info.fingerprint)
+    if (isSameJob && this.#now() < refusal.endsAt) return { state: 'waits', why: refusal.why }
     this.#refusals.delete(executor.info.id)
     return standing
   }
