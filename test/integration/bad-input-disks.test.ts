@@ -2,15 +2,14 @@ import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../connectors/files/temporary-folder.ts'
 import { tidemark } from '../src/cli/tidemark-process.ts'
 import { writeJob } from '../src/cli/write-job.ts'
 import { createTopic, kafkaCluster, sendMessages, uniqueName } from '../support/kafka.ts'
+import { program } from '../support/programs/program.ts'
 
 const RECORDS = 300
-const command = fileURLToPath(new URL('../src/cli/tidemark-child.ts', import.meta.url))
 /** Linux' own way to see other disks than the rest of the system does. */
 const UNSHARE = 'unshare'
 let topic: string
@@ -57,13 +56,19 @@ async function runOn(folder: 'out' | 'store', mountOptions: string): Promise<{ c
   const cwd = jobFolder()
   const mount = `mount -t tmpfs -o ${mountOptions} tmpfs ${join(cwd, folder)} && exec "$@"`
   const tidemarkArgs = ['run', 'job.ts', '--until', 'latest', '--store', 'sqlite:store/offsets.db']
-  const node = [process.execPath, '--conditions=tidemark-source', command, ...tidemarkArgs]
+  const command = program('tidemark')
+  const node = [process.execPath, '--conditions=tidemark-source', command.path, ...tidemarkArgs]
   const args = ['--user', '--map-root-user', '--mount', 'sh', '-c', mount, 'sh', ...node]
   return new Promise(resolve => {
-    execFile(UNSHARE, args, { cwd, env: { ...process.env, NO_COLOR: '1', NODE_NO_WARNINGS: '1' } }, (error, _stdout, stderr) => {
-      const said = stderr.split('\n').filter(line => line !== '' && !line.startsWith('{'))
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, said: said.join('\n'), stderr })
-    })
+    execFile(
+      UNSHARE,
+      args,
+      { cwd, env: { ...process.env, ...command.env, NO_COLOR: '1', NODE_NO_WARNINGS: '1' } },
+      (error, _stdout, stderr) => {
+        const said = stderr.split('\n').filter(line => line !== '' && !line.startsWith('{'))
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, said: said.join('\n'), stderr })
+      },
+    )
   })
 }
 
