@@ -2,6 +2,7 @@ import { ConfigError, ConnectionError, UnsupportedError } from '../../src/core/e
 import { checkApplied } from '../../src/core/fence-rules.ts'
 import type { FenceMark, SinkContext } from '../../src/core/sink.ts'
 import type { OffsetRange, Task } from '../../src/core/values.ts'
+import { isConnectionLost } from '../../src/util/postgres-error.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
 import { type Connection, runQuery } from './connection.ts'
 import { Ledger } from './ledger.ts'
@@ -72,7 +73,19 @@ export class OutputLedgers {
     ledger.streamId = mark.streamId
     // What it said before may be another driver's work by now, or be gone after a person's word.
     this.#known.delete(ledger)
-    await this.#connection.use(client => raiseFence(client, ledger, mark))
+    let isUnderWay = false
+    const raise = () =>
+      this.#connection.use(client => {
+        isUnderWay = true
+        return raiseFence(client, ledger, mark)
+      })
+    try {
+      await raise()
+    } catch (error) {
+      // The server ends a driver that was stopped in the midst. Who has taken over since, it must hear from the fence.
+      if (!isUnderWay || !(error instanceof Error && isConnectionLost(error.cause))) throw error
+      await raise()
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { Ended } from '../src/cli/node-process.ts'
 import { kafkaCluster } from '../support/kafka.ts'
 import { destinationState } from './matrix/destination-state.ts'
 import type { MatrixStream } from './matrix/plan.ts'
@@ -38,7 +39,7 @@ export async function runZombies(stream: MatrixStream, points: readonly ZombiePo
     steal = takenOver === 'by steal'
   }
   const last = await startMatrix({ ...stream, leaseTtlMs: LONG_TTL_MS, until: 'latest', steal }, '').ended
-  expect(last, last.stderr).toMatchObject({ code: 0 })
+  expect(last, saidOf('the last', last)).toMatchObject({ code: 0 })
   for (const target of [stream.target, stream.alsoInto ?? stream.target]) {
     expect((await readOutput({ ...stream, target }, kafkaCluster(), '')).sort()).toEqual(byJava)
   }
@@ -47,9 +48,10 @@ export async function runZombies(stream: MatrixStream, points: readonly ZombiePo
   expect(before.stream).toMatchObject({ epoch: points.length + 1, pending: null })
   for (const { at, process } of zombies) {
     process.wake()
-    const { code, stdout, stderr } = await process.ended
-    expect({ at, code, stdout }, stderr).toEqual({ at, code: FENCED, stdout: '' })
-    expect(linesOf(stderr), stderr).toContainEqual(
+    const ended = await process.ended
+    const { code, stdout, stderr } = ended
+    expect({ at, code, stdout }, saidOf(at, ended)).toEqual({ at, code: FENCED, stdout: '' })
+    expect(linesOf(stderr), saidOf(at, ended)).toContainEqual(
       expect.objectContaining({ code: 'FENCED', msg: expect.stringMatching(/took over|carries epoch/) }),
     )
     expect(linesOf(stderr).filter(isRetryOfFenced)).toEqual([])
@@ -60,6 +62,11 @@ export async function runZombies(stream: MatrixStream, points: readonly ZombiePo
 async function stateOf(stream: MatrixStream) {
   const snapshot = await withStore(stream, store => store.snapshot(stream.stream))
   return { stream: snapshot, destination: await destinationState(stream, kafkaCluster()) }
+}
+
+/** In its first line what a list of failures has room for. */
+function saidOf(at: string, { code, stderr }: Ended): string {
+  return `${at}: ended with ${code}, ${stderr.trim().split('\n').at(-1)}\n${stderr}`
 }
 
 type LogLine = { readonly code?: string; readonly msg?: string; readonly err?: { readonly code?: string } }

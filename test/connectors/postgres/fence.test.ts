@@ -186,27 +186,33 @@ describe('the fence', () => {
     ])
   })
 
-  test('is raised past a driver that was stopped while it raised it, and its tasks go in', async () => {
+  test('is raised past a driver that was stopped while it raised it, which hears of it when it wakes', async () => {
     const sink = await sinkOf('stopped')
-    const client = await connect()
-    const stopped = Promise.withResolvers<void>()
-    const stopping = new Proxy(client, {
-      get(target, name) {
-        if (name !== 'query') return Reflect.get(target, name)
-        return async (query: { readonly text: string }) => {
-          // By then it has the lock of the fence row.
-          if (!query.text.startsWith('update')) return target.query(query)
+    const [stopped, woken] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const pool = new pg.Pool({ connectionString: place.connectionString })
+    pool.on('error', () => {})
+    pool.once('connect', client => {
+      const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+      const stopping = async (...args: readonly [{ readonly text: string }, ...unknown[]]) => {
+        // By then it has the lock of the fence row.
+        if (args[0].text.startsWith('update')) {
           stopped.resolve()
-          return new Promise(() => {})
+          await woken.promise
         }
-      },
+        return query(...args)
+      }
+      client.query = stopping as unknown as typeof client.query
     })
-    void raiseFence(asOurs(stopping), ledgers('stopped').own, mark({ output: 'stopped', epoch: 2, owner: 'host:2:b' }))
+    const before = await place.sink<Order>({ table: 'stopped', pool, connectionString: undefined })
+    const raised = before.fence?.(mark({ output: 'stopped', epoch: 2, owner: 'host:2:b' }))
+    const fenced = expect(raised).rejects.toMatchObject({ code: 'FENCED', message: expect.stringMatching(/epoch 3/) })
     await stopped.promise
     await sink.fence?.(mark({ output: 'stopped', epoch: 3, owner: 'host:3:c' }))
     await sink.write(task({ output: 'stopped', epoch: 3 }), rowsOf([{ id: 1 }]), running)
+    woken.resolve()
+    await fenced
     expect(await place.query("select epoch::int from sink_fences where output = 'stopped'")).toEqual([{ epoch: 3 }])
-    await expect(client.query('commit')).rejects.toThrow()
+    await pool.end()
   })
 
   test('keeps the tasks of the pending batch when it is adopted, and forgets those the store does not know', async () => {
