@@ -65,13 +65,14 @@ export class RowPipeline {
     let record: unknown
     let begun = 0
     const mapped = this.#mapArray?.(rows)
+    const tell = this.#onProgress
     let kept = 0
     for (let i = 0; i < rows.length; i++) {
       try {
         // One `try` for as many rows as go well.
         for (; i < rows.length; i++) {
           kept = out.length
-          if (i % TELL_EVERY_ROWS === TELL_EVERY_ROWS - 1) this.#onProgress?.()
+          if (tell !== undefined && i % TELL_EVERY_ROWS === TELL_EVERY_ROWS - 1) tell()
           if (parted !== undefined && (i === 0 || parted[i] !== record)) {
             record = parted[i]
             begun = kept
