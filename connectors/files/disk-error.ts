@@ -12,27 +12,24 @@ export async function onDisk<T>(action: string, path: string, call: () => Promis
 }
 
 /** Whether there is something at `path`. */
-export function isThere(path: string): Promise<boolean> {
-  return onDisk('look at', path, async () => {
-    try {
-      await access(path)
-      return true
-    } catch (error) {
-      if (diskErrorCode(error) === 'ENOENT') return false
-      throw error
-    }
-  })
+export async function isThere(path: string): Promise<boolean> {
+  return (await whyAbsent(path, ['ENOENT'])) === undefined
 }
 
 /** Whether the system takes no such path, whatever is there. */
-export function isPathTooLong(path: string): Promise<boolean> {
+export async function isPathTooLong(path: string): Promise<boolean> {
+  return (await whyAbsent(path, ['ENOENT', 'ENAMETOOLONG'])) === 'ENAMETOOLONG'
+}
+
+/** Which of these codes says that nothing is at `path`; undefined where there is something. */
+function whyAbsent(path: string, codes: readonly string[]): Promise<string | undefined> {
   return onDisk('look at', path, async () => {
     try {
       await access(path)
-      return false
+      return undefined
     } catch (error) {
       const code = diskErrorCode(error)
-      if (code === 'ENOENT' || code === 'ENAMETOOLONG') return code === 'ENAMETOOLONG'
+      if (code !== undefined && codes.includes(code)) return code
       throw error
     }
   })

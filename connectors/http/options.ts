@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { z } from 'zod'
 import type { Task } from '../../src/core/values.ts'
-import { tlsOptions } from '../../src/util/tls-options.ts'
+import { type TlsOptions, tlsOptions } from '../../src/util/tls-options.ts'
 
 /** Names and values of headers. */
 export type HttpHeaders = Readonly<Record<string, string>>
@@ -22,19 +22,8 @@ export type HttpRequestInfo = {
   readonly isUnauthorized: boolean
 }
 
-/** Certificates of an `https:` endpoint, as PEM. */
-export type HttpTls = {
-  /** Authorities to trust in place of Node's own. */
-  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
-  /** The client's certificate, where the endpoint asks for one. */
-  readonly cert?: string | Uint8Array | undefined
-  /** The key of `cert`. */
-  readonly key?: string | Uint8Array | undefined
-  /** Of `key`, where it is encrypted. */
-  readonly passphrase?: string | undefined
-  /** The name that the endpoint's certificate is for, where it is not the URL's. */
-  readonly servername?: string | undefined
-}
+/** Certificates of an `https:` endpoint. */
+export type HttpTls = TlsOptions
 
 /** What `httpSink` takes. */
 export type HttpSinkOptions<Row = unknown> = {

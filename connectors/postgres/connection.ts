@@ -43,6 +43,11 @@ export async function runScript<Row>(client: PostgresClient, text: string, { bri
   return (last?.rows ?? []) as Row[]
 }
 
+/** Whether what {@link Connection} throws says that the connection was lost. */
+export function isAway(error: unknown): boolean {
+  return error instanceof Error && isConnectionLost(error.cause)
+}
+
 /** A sink's way to its server: a pool of its own, made at first use, or the caller's. */
 export class Connection {
   readonly #connectionString: string | undefined

@@ -1,5 +1,5 @@
-import { isConnectionLost } from '../../src/util/postgres-error.ts'
 import { untilAborted } from '../../src/util/until-aborted.ts'
+import { isAway } from './connection.ts'
 import type { SmallTask } from './encoded-rows.ts'
 
 /** The most bytes and tasks of one transaction. */
@@ -94,8 +94,4 @@ export class GroupCommit {
 /** Of one batch under one epoch, and with rows of the same columns, or none. */
 function fitTogether(first: SmallTask, other: SmallTask): boolean {
   return first.task.batchId === other.task.batchId && first.task.epoch === other.task.epoch && first.target?.id === other.target?.id
-}
-
-function isAway(error: unknown): boolean {
-  return error instanceof Error && isConnectionLost(error.cause)
 }

@@ -2,9 +2,8 @@ import { ConfigError, ConnectionError, UnsupportedError } from '../../src/core/e
 import { checkApplied } from '../../src/core/fence-rules.ts'
 import type { FenceMark, SinkContext } from '../../src/core/sink.ts'
 import type { OffsetRange, Task } from '../../src/core/values.ts'
-import { isConnectionLost } from '../../src/util/postgres-error.ts'
 import type { PostgresClient } from '../../src/util/postgres-pool.ts'
-import { type Connection, runQuery } from './connection.ts'
+import { type Connection, isAway, runQuery } from './connection.ts'
 import { Ledger } from './ledger.ts'
 import { makeLedger } from './ledger-schema.ts'
 import { raiseFence } from './raise-fence.ts'
@@ -83,7 +82,7 @@ export class OutputLedgers {
       await raise()
     } catch (error) {
       // The server ends a driver that was stopped in the midst. Who has taken over since, it must hear from the fence.
-      if (!isUnderWay || !(error instanceof Error && isConnectionLost(error.cause))) throw error
+      if (!isUnderWay || !isAway(error)) throw error
       await raise()
     }
   }

@@ -1,5 +1,5 @@
 import { TRANSACTIONAL_ID_NOT_FOUND, throwIfRefused } from './kafka-error.ts'
-import type { RawRequest } from './kafkajs-cluster.ts'
+import { type RawRequest, rawRequest } from './kafkajs-cluster.ts'
 
 /** What the coordinator says of a transactional id, as Kafka names it: `Ongoing`, `PrepareCommit`, …; undefined where it knows no such id. */
 export type TransactionState = { readonly state: string | undefined }
@@ -9,18 +9,8 @@ export const DESCRIBE_TRANSACTIONS = 65
 
 /** Asks the coordinator of a transactional id how its transaction stands. */
 export function describeTransaction(transactionalId: string): RawRequest<TransactionState> {
-  return {
-    request: {
-      apiKey: DESCRIBE_TRANSACTIONS,
-      apiVersion: 0,
-      apiName: 'DescribeTransactions',
-      encode: async () => {
-        const buf = encode(transactionalId)
-        return { buf, buffer: buf }
-      },
-    },
-    response: { decode: async body => decode(body), parse: async decoded => decoded },
-  }
+  const api = { apiKey: DESCRIBE_TRANSACTIONS, apiVersion: 0, apiName: 'DescribeTransactions' }
+  return rawRequest(api, () => encode(transactionalId), decode)
 }
 
 /** The API has only flexible versions (KIP-482), whose header ends with tagged fields; kafkajs writes one without, so they are sent as the body's first byte. */

@@ -1,5 +1,5 @@
 import { OFFSET_OUT_OF_RANGE, throwIfRefused } from './kafka-error.ts'
-import type { RawRequest } from './kafkajs-cluster.ts'
+import { type RawRequest, rawRequest } from './kafkajs-cluster.ts'
 import { decodeBatches, type LogBatch } from './record-batch.ts'
 
 /** A piece of a partition's log, and how far the log reaches. */
@@ -21,15 +21,8 @@ export function fetchRequest(
   offset: number,
   maxBytes = MAX_BYTES,
 ): RawRequest<FetchedLog | 'out-of-range'> {
-  return {
-    request: {
-      apiKey: FETCH,
-      apiVersion: VERSION,
-      apiName: 'Fetch',
-      encode: async () => asEncoder(encode(topic, partition, offset, maxBytes)),
-    },
-    response: { decode: async body => decode(body), parse: async decoded => decoded },
-  }
+  const api = { apiKey: FETCH, apiVersion: VERSION, apiName: 'Fetch' }
+  return rawRequest(api, () => encode(topic, partition, offset, maxBytes), decode)
 }
 
 function encode(topic: string, partition: number, offset: number, maxBytes: number): Buffer {
@@ -67,8 +60,4 @@ function decode(body: Buffer): FetchedLog | 'out-of-range' {
   const recordsAt = abortedAt + 4 + Math.max(0, body.readInt32BE(abortedAt)) * 16
   const length = Math.max(0, body.readInt32BE(recordsAt))
   return { highWatermark, batches: decodeBatches(body.subarray(recordsAt + 4, recordsAt + 4 + length)) }
-}
-
-function asEncoder(bytes: Buffer): { readonly buf: Buffer; readonly buffer: Buffer } {
-  return { buf: bytes, buffer: bytes }
 }

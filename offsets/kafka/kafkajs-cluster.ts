@@ -54,6 +54,19 @@ export type RawRequest<T> = {
   readonly response: { readonly decode: (body: Buffer) => Promise<T>; readonly parse: (decoded: T) => Promise<T> }
 }
 
+/** A request of our own bytes to one API, and what its answer says. */
+export function rawRequest<T>(
+  api: Pick<RawRequest<T>['request'], 'apiKey' | 'apiVersion' | 'apiName'>,
+  encode: () => Buffer,
+  decode: (body: Buffer) => T,
+): RawRequest<T> {
+  const asEncoder = async () => {
+    const bytes = encode()
+    return { buf: bytes, buffer: bytes }
+  }
+  return { request: { ...api, encode: asEncoder }, response: { decode: async body => decode(body), parse: async decoded => decoded } }
+}
+
 /** A producer session, as every request of it says. */
 export type SessionIds = { readonly transactionalId: string; readonly producerId: string; readonly producerEpoch: number }
 type Partitions<T> = readonly { readonly topic: string; readonly partitions: readonly T[] }[]

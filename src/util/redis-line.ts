@@ -2,23 +2,13 @@ import { ConnectionError, isTidemarkError } from '../core/errors.ts'
 import type { RedisClient } from './redis-client.ts'
 import { type ClientWatch, unwatchClient, watchClient } from './redis-client-watch.ts'
 import { describeRedisError, redisAddress } from './redis-error.ts'
+import type { TlsOptions } from './tls-options.ts'
 
 /** Where Redis is: by URL, or by a client of ioredis that the caller keeps. */
 export type RedisTarget = { readonly url: string; readonly tls?: RedisTls | undefined } | { readonly client: RedisClient }
 
-/** Certificates of a `rediss:` server, as PEM. */
-export type RedisTls = {
-  /** Authorities to trust in place of Node's own. */
-  readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[] | undefined
-  /** The client's certificate, where the server asks for one. */
-  readonly cert?: string | Uint8Array | undefined
-  /** The key of `cert`. */
-  readonly key?: string | Uint8Array | undefined
-  /** Of `key`, where it is encrypted. */
-  readonly passphrase?: string | undefined
-  /** The name that the server's certificate is for, where it is not the URL's. */
-  readonly servername?: string | undefined
-}
+/** Certificates of a `rediss:` server. */
+export type RedisTls = TlsOptions
 
 /** What ioredis is given beside the URL. */
 export function tlsOf(target: RedisTarget): { readonly tls?: object } {
